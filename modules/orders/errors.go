@@ -1,0 +1,13 @@
+package orders
+
+import "stoa/platform/errs"
+
+// What a caller may test for.
+var (
+	ErrOrderNotFound     = errs.New(errs.NotFound, "orders.order_not_found", "there is no such order")
+	ErrCartNotFound      = errs.New(errs.NotFound, "orders.cart_not_found", "there is no such cart")
+	ErrCartCheckedOut    = errs.New(errs.Conflict, "orders.cart_checked_out", "this cart was checked out already")
+	ErrPriceChanged      = errs.New(errs.Conflict, "orders.price_changed", "the total has changed")
+	ErrInvalidTransition = errs.New(errs.Conflict, "orders.invalid_transition", "the order's state does not allow this")
+	ErrCheckoutTimeout   = errs.New(errs.Timeout, "orders.checkout_timeout", "the checkout took too long")
+)

@@ -1,0 +1,81 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// InProcess carries events between modules of one process. Publish returns
+// when every module that listens has stored them. It puts each event through
+// its JSON, as a broker would, so that nothing works here that fails there.
+type InProcess struct {
+	mu          sync.RWMutex
+	subscribers map[string]*subscriber
+}
+
+type subscriber struct {
+	name    string
+	types   []string
+	deliver func(ctx context.Context, events []Event) error
+}
+
+// NewInProcess gives an empty bus.
+func NewInProcess() *InProcess { return &InProcess{subscribers: map[string]*subscriber{}} }
+
+// Publish delivers to every subscriber; those that can take the events do, even
+// where another cannot.
+func (b *InProcess) Publish(ctx context.Context, events []Event) error {
+	carried := make([]Event, len(events))
+	for i, e := range events {
+		text, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("publish %s: %w", e.Type, err)
+		}
+		if err := json.Unmarshal(text, &carried[i]); err != nil {
+			return fmt.Errorf("publish %s: %w", e.Type, err)
+		}
+	}
+	b.mu.RLock()
+	subscribers := make([]*subscriber, 0, len(b.subscribers))
+	for _, s := range b.subscribers {
+		subscribers = append(subscribers, s)
+	}
+	b.mu.RUnlock()
+
+	var failed error
+	for _, s := range subscribers {
+		wanted := make([]Event, 0, len(carried))
+		for _, e := range carried {
+			if slices.Contains(s.types, e.Type) {
+				wanted = append(wanted, e)
+			}
+		}
+		if len(wanted) == 0 {
+			continue
+		}
+		if err := s.deliver(ctx, wanted); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("deliver to %s: %w", s.name, err))
+		}
+	}
+	return failed
+}
+
+// Subscribe adds a subscriber until ctx ends.
+func (b *InProcess) Subscribe(ctx context.Context, name string, types []string, deliver func(ctx context.Context, events []Event) error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, taken := b.subscribers[name]; taken {
+		return fmt.Errorf("bus: %s is subscribed already", name)
+	}
+	b.subscribers[name] = &subscriber{name, types, deliver}
+	context.AfterFunc(ctx, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.subscribers, name)
+	})
+	return nil
+}

@@ -1,0 +1,234 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/uptrace/bun"
+)
+
+// groupSize is how many callers share a transaction at most. It bounds how
+// long the first of them waits for the last.
+const groupSize = 128
+
+// ErrNestedWrite says that a Write was asked for inside a Write, which would
+// wait for itself for ever.
+var ErrNestedWrite = errors.New("db: Write inside Write")
+
+type insideWrite struct{ of *groupWriter }
+
+// groupWriter owns the one connection that writes. Callers queue; its
+// goroutine takes all that wait, runs them one after the other in one
+// transaction, commits once, and then tells each.
+type groupWriter struct {
+	name  string
+	bun   *bun.DB
+	conn  bun.Conn
+	queue chan *job
+
+	closing   chan struct{}
+	closeOnce sync.Once
+	stopped   chan struct{}
+
+	statements map[*Statement]*sql.Stmt // of the connection; only the goroutine touches it
+}
+
+// job is one caller's Write.
+type job struct {
+	ctx   context.Context
+	fn    func(ctx context.Context, tx *Tx) error
+	taken atomic.Bool // by the goroutine, or by the caller who went away
+	after []func()
+	err   error
+	panic *panicked
+	done  chan struct{}
+}
+
+// panicked carries a panic of fn to the goroutine of its caller.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func newGroupWriter(ctx context.Context, name string, b *bun.DB) (*groupWriter, error) {
+	conn, err := b.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &groupWriter{
+		name: name, bun: b, conn: conn,
+		queue:      make(chan *job, groupSize),
+		closing:    make(chan struct{}),
+		stopped:    make(chan struct{}),
+		statements: map[*Statement]*sql.Stmt{},
+	}
+	go w.run()
+	return w, nil
+}
+
+func (w *groupWriter) write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	if inside, ok := ctx.Value(insideWrite{w}).(bool); ok && inside {
+		return fmt.Errorf("%s: %w", w.name, ErrNestedWrite)
+	}
+	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
+	select {
+	case w.queue <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.closing:
+		return ErrUnavailable.Because(fmt.Errorf("%s is closed", w.name))
+	}
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if j.taken.CompareAndSwap(false, true) {
+			return ctx.Err() // it never began
+		}
+		<-j.done // it runs: its outcome must be known
+	case <-w.stopped:
+		select {
+		case <-j.done:
+		default:
+			return ErrUnavailable.Because(fmt.Errorf("%s is closed", w.name))
+		}
+	}
+	if j.panic != nil {
+		panic(fmt.Sprintf("%v\n\nin a transaction:\n%s", j.panic.value, j.panic.stack))
+	}
+	if j.err != nil {
+		return j.err
+	}
+	for _, fn := range j.after {
+		fn()
+	}
+	return nil
+}
+
+func (w *groupWriter) run() {
+	defer close(w.stopped)
+	group := make([]*job, 0, groupSize)
+	for {
+		group = group[:0]
+		select {
+		case j := <-w.queue:
+			group = append(group, j)
+		case <-w.closing:
+			return
+		}
+	more:
+		for len(group) < groupSize {
+			select {
+			case j := <-w.queue:
+				group = append(group, j)
+			default:
+				break more
+			}
+		}
+		w.commit(group)
+	}
+}
+
+// commit runs a group in one transaction and tells each of its callers.
+func (w *groupWriter) commit(group []*job) {
+	defer func() {
+		for _, j := range group {
+			close(j.done)
+		}
+	}()
+	ctx := context.Background()
+	// began counts the jobs that have changed something in this transaction.
+	began := group[:0:0]
+	open := false
+	for _, j := range group {
+		if err := j.ctx.Err(); err != nil || !j.taken.CompareAndSwap(false, true) {
+			j.err = err
+			continue
+		}
+		if !open {
+			if _, err := w.conn.Conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+				j.err = w.failed("begin", err)
+				continue
+			}
+			open = true
+		}
+		// The first needs no savepoint: when it fails, there is nothing else to keep.
+		alone := len(began) == 0
+		if !alone {
+			if _, err := w.conn.Conn.ExecContext(ctx, "SAVEPOINT caller"); err != nil {
+				j.err = w.failed("savepoint", err)
+				continue
+			}
+		}
+		w.do(j)
+		switch {
+		case j.err == nil && alone:
+			began = append(began, j)
+		case j.err == nil:
+			if _, err := w.conn.Conn.ExecContext(ctx, "RELEASE caller"); err != nil {
+				j.err = w.failed("release", err)
+				w.rollback(began, j.err)
+				began, open = began[:0], false
+				continue
+			}
+			began = append(began, j)
+		case alone:
+			w.rollback(nil, nil)
+			open = false
+		default:
+			if _, err := w.conn.Conn.ExecContext(ctx, "ROLLBACK TO caller; RELEASE caller"); err != nil {
+				// A full disk or a failing one ends the whole transaction.
+				w.rollback(began, w.failed("roll back", err))
+				began, open = began[:0], false
+			}
+		}
+	}
+	if !open {
+		return
+	}
+	if _, err := w.conn.Conn.ExecContext(ctx, "COMMIT"); err != nil {
+		w.rollback(began, w.failed("commit", err))
+	}
+}
+
+// do runs one job's function.
+func (w *groupWriter) do(j *job) {
+	ctx := context.WithValue(context.WithoutCancel(j.ctx), insideWrite{w}, true)
+	tx := &Tx{IDB: w.conn, raw: w.conn.Conn, statements: w.statements}
+	defer func() {
+		if p := recover(); p != nil {
+			j.panic = &panicked{p, debug.Stack()}
+			j.err = fmt.Errorf("%s: panic in a transaction: %v", w.name, p)
+		}
+	}()
+	j.err = translate(j.fn(ctx, tx))
+	j.after = tx.after
+}
+
+// rollback ends the transaction and fails the jobs that were part of it.
+func (w *groupWriter) rollback(jobs []*job, cause error) {
+	for _, j := range jobs {
+		j.err = cause
+	}
+	// SQLite may have ended it already; then there is nothing to do.
+	_, _ = w.conn.Conn.ExecContext(context.Background(), "ROLLBACK")
+}
+
+func (w *groupWriter) failed(what string, err error) error {
+	return ErrUnavailable.Because(fmt.Errorf("%s: %s: %w", w.name, what, err))
+}
+
+func (w *groupWriter) close() error {
+	w.closeOnce.Do(func() { close(w.closing) })
+	<-w.stopped
+	var failed error
+	for _, p := range w.statements {
+		failed = errors.Join(failed, p.Close())
+	}
+	clear(w.statements)
+	return errors.Join(failed, w.conn.Close(), w.bun.Close())
+}

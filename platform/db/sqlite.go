@@ -1,0 +1,138 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// busyTimeout is how long a writer waits for another process that writes the
+// same file, such as a command beside a running shop; in milliseconds.
+const busyTimeout = "15000"
+
+// OpenSQLite opens the database of one module in a file, making it where it is
+// not there. The schema is brought up to date by Migrate.
+func OpenSQLite(ctx context.Context, name, path string, o Options) (*DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	w := sql.OpenDB(newConnector(path, writing))
+	w.SetMaxOpenConns(1)
+	writer, err := newGroupWriter(ctx, name, bun.NewDB(w, sqlitedialect.New()))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), w.Close())
+	}
+	count := o.Readers
+	if count == 0 {
+		count = 2 * max(2, runtime.GOMAXPROCS(0))
+	}
+	r := sql.OpenDB(newConnector(path, reading))
+	r.SetMaxOpenConns(count)
+	r.SetMaxIdleConns(count)
+	if err := r.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), writer.close(), r.Close())
+	}
+	return &DB{
+		name:    name,
+		dialect: SQLite,
+		path:    path,
+		readers: &readers{DB: bun.NewDB(r, sqlitedialect.New())},
+		writer:  writer,
+	}, nil
+}
+
+type mode bool
+
+const (
+	reading mode = false
+	writing mode = true
+)
+
+// connector opens SQLite connections with the pragmas they need.
+type connector struct {
+	dsn    string
+	driver sqlite.Driver
+}
+
+func newConnector(path string, m mode) *connector {
+	q := url.Values{"_pragma": {
+		"busy_timeout(" + busyTimeout + ")",
+		"journal_mode(WAL)",
+		"synchronous(FULL)",
+		"foreign_keys(ON)",
+		"temp_store(MEMORY)",
+		"cache_size(-8192)", // 8 MiB a connection at most
+	}}
+	if m == writing {
+		q.Set("_txlock", "immediate")
+	} else {
+		q.Add("_pragma", "query_only(ON)")
+	}
+	return &connector{dsn: (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()}
+}
+
+func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+
+func (c *connector) Driver() driver.Driver { return &c.driver }
+
+// readers is the pool that reads.
+type readers struct {
+	*bun.DB
+	statements sync.Map // of *Statement to *sql.Stmt
+}
+
+func (r *readers) prepared(ctx context.Context, s *Statement) (*sql.Stmt, error) {
+	if p, ok := r.statements.Load(s); ok {
+		return p.(*sql.Stmt), nil
+	}
+	p, err := r.DB.DB.PrepareContext(ctx, s.query)
+	if err != nil {
+		return nil, err
+	}
+	if earlier, raced := r.statements.LoadOrStore(s, p); raced {
+		return earlier.(*sql.Stmt), p.Close()
+	}
+	return p, nil
+}
+
+func (r *readers) close() error {
+	var failed error
+	r.statements.Range(func(_, p any) bool {
+		failed = errors.Join(failed, p.(*sql.Stmt).Close())
+		return true
+	})
+	return errors.Join(failed, r.DB.Close())
+}
+
+// IsUnique tells whether err is a violation of a primary key or a unique index.
+func IsUnique(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) &&
+		(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+}
+
+// translate gives a failure of the database itself its identity.
+func translate(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff { // the primary code of an extended one
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
+		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM:
+		return ErrUnavailable.Because(err)
+	}
+	return err
+}

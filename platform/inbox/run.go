@@ -1,0 +1,274 @@
+package inbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"stoa/platform/bus"
+	"stoa/platform/clock"
+	"stoa/platform/db"
+	"stoa/platform/errs"
+	"stoa/platform/telemetry"
+)
+
+const (
+	// workers is how many handlers of a module run at once, each for another aggregate.
+	workers = 16
+	// look is how many events that are due are read at once.
+	look = 4 * workers
+	// pollEvery finds what no wake-up told of.
+	pollEvery = time.Second
+	// sweepEvery is how often what is past its retention is deleted.
+	sweepEvery = 10 * time.Minute
+	// The pauses between attempts, doubling.
+	firstPause, longestPause = 100 * time.Millisecond, time.Minute
+	// An event is parked after so many attempts, or, where the fault is
+	// temporary, after so long.
+	mostAttempts, longestOutage = 8, 24 * time.Hour
+	// errorLength is how much of an error is kept beside its event, in bytes.
+	errorLength = 1000
+)
+
+// delivery is an event on its way into one handler.
+type delivery struct {
+	position   int64
+	handler    string
+	source     string
+	aggregate  string
+	attempts   int64
+	receivedAt db.Time
+	event      string
+}
+
+// key is what order holds for.
+type key struct{ handler, source, aggregate string }
+
+func (d delivery) key() key { return key{d.handler, d.source, d.aggregate} }
+
+var (
+	// due gives events whose turn it is: none earlier of their aggregate is open
+	// for their handler.
+	due = db.NewStatement(`SELECT position, handler, source, aggregate, attempts, received_at, event FROM inbox AS i
+		WHERE state = 'pending' AND due_at <= $1 AND NOT EXISTS (
+			SELECT 1 FROM inbox AS e WHERE e.handler = i.handler AND e.source = i.source AND e.aggregate = i.aggregate
+			AND e.sequence < i.sequence AND e.state <> 'done')
+		ORDER BY due_at, position LIMIT $2`)
+	nextDue = db.NewStatement(`SELECT due_at FROM inbox WHERE state = 'pending' AND due_at > $1 ORDER BY due_at LIMIT 1`)
+	finish  = db.NewStatement(`UPDATE inbox SET state = 'done', done_at = $1, attempts = attempts + 1, error = '' WHERE position = $2 AND state = 'pending'`)
+	retry   = db.NewStatement(`UPDATE inbox SET attempts = attempts + 1, due_at = $1, error = $2 WHERE position = $3 AND state = 'pending'`)
+	park    = db.NewStatement(`UPDATE inbox SET state = 'parked', attempts = attempts + 1, error = $1 WHERE position = $2 AND state = 'pending'`)
+	sweep   = db.NewStatement(`DELETE FROM inbox WHERE state = 'done' AND done_at < $1`)
+)
+
+// Run runs handlers until ctx ends, and returns when those that ran have ended.
+func (i *Inbox) Run(ctx context.Context) error {
+	var (
+		running sync.WaitGroup
+		mu      sync.Mutex
+		busy    = map[key]bool{}
+		swept   = i.clock.Now()
+	)
+	defer running.Wait()
+	for ctx.Err() == nil {
+		list, err := i.due(ctx)
+		if err != nil && ctx.Err() == nil {
+			i.log.WarnContext(ctx, "events wait in the inbox", "module", i.module, "error", err)
+		}
+		for _, d := range list {
+			mu.Lock()
+			if busy[d.key()] || len(busy) >= workers {
+				mu.Unlock()
+				continue
+			}
+			busy[d.key()] = true
+			mu.Unlock()
+			running.Go(func() {
+				i.attempt(ctx, d)
+				mu.Lock()
+				delete(busy, d.key())
+				mu.Unlock()
+				i.Wake()
+			})
+		}
+		if now := i.clock.Now(); now.Sub(swept) >= sweepEvery {
+			swept = now
+			if err := i.sweep(ctx, now); err != nil && ctx.Err() == nil {
+				i.log.WarnContext(ctx, "old events stay in the inbox", "module", i.module, "error", err)
+			}
+		}
+		i.await(ctx)
+	}
+	return nil
+}
+
+// await waits for a wake-up, for the next event that is due, or for the poll.
+func (i *Inbox) await(ctx context.Context) {
+	pause := pollEvery
+	now := i.clock.Now()
+	var at db.Time
+	if err := nextDue.QueryRow(ctx, i.db.Read(), db.NewTime(now)).Scan(&at); err == nil {
+		pause = min(pause, at.Sub(now))
+	}
+	timer := i.clock.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-i.wake:
+	case <-timer.C():
+	case <-ctx.Done():
+	}
+}
+
+func (i *Inbox) due(ctx context.Context) (list []delivery, err error) {
+	rows, err := due.Query(ctx, i.db.Read(), db.NewTime(i.clock.Now()), look)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var d delivery
+		if err := rows.Scan(&d.position, &d.handler, &d.source, &d.aggregate, &d.attempts, &d.receivedAt, &d.event); err != nil {
+			return nil, err
+		}
+		list = append(list, d)
+	}
+	return list, rows.Err()
+}
+
+// attempt runs one handler for one event and records what came of it.
+func (i *Inbox) attempt(ctx context.Context, d delivery) {
+	err := i.handle(ctx, d)
+	if err == nil || ctx.Err() != nil {
+		return // done, or to be done by the next process
+	}
+	now := i.clock.Now()
+	text := err.Error()
+	text = text[:min(len(text), errorLength)]
+	log := i.log.With("module", i.module, "handler", d.handler, "aggregate", d.aggregate, "attempt", d.attempts+1, "error", err)
+	give := d.attempts+1 >= mostAttempts
+	if errs.KindOf(err).Temporary() {
+		give = now.Sub(d.receivedAt.Time) >= longestOutage
+	}
+	pause := min(firstPause<<min(d.attempts, 20), longestPause)
+	record := func(ctx context.Context, tx *db.Tx) error {
+		if give {
+			_, err := park.Exec(ctx, tx, text, d.position)
+			return err
+		}
+		_, err := retry.Exec(ctx, tx, db.NewTime(now.Add(pause)), text, d.position)
+		return err
+	}
+	switch writeErr := i.db.Write(ctx, record); {
+	case writeErr != nil:
+		// It stays due; without a pause a broken database would be asked again at once.
+		log.ErrorContext(ctx, "event failed and could not be put off", "database", writeErr)
+		_ = clock.Sleep(ctx, i.clock, pause)
+	case give:
+		log.ErrorContext(ctx, "event parked: a person must look at it")
+	default:
+		log.LogAttrs(ctx, slog.LevelWarn, "event failed, to be tried again", slog.Duration("pause", pause))
+	}
+}
+
+var errDone = errors.New("done by somebody else")
+
+func (i *Inbox) handle(ctx context.Context, d delivery) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	h, known := i.handlers[d.handler]
+	if !known {
+		return fmt.Errorf("no handler is named %q any more", d.handler)
+	}
+	var e bus.Event
+	if err := json.Unmarshal([]byte(d.event), &e); err != nil {
+		return err
+	}
+	ctx = telemetry.WithTraceParent(ctx, e.TraceParent)
+	effect, err := h.Handle(ctx, e)
+	if err != nil {
+		return err
+	}
+	err = i.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if n, err := db.Affected(finish.Exec(ctx, tx, db.NewTime(i.clock.Now()), d.position)); err != nil || n == 0 {
+			return errors.Join(err, errDone)
+		}
+		if effect == nil {
+			return nil
+		}
+		return effect(ctx, tx)
+	})
+	if err == errDone { //nolint:errorlint // exactly this: joined with another error it is a failure
+		return nil
+	}
+	return err
+}
+
+func (i *Inbox) sweep(ctx context.Context, now time.Time) error {
+	return i.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		_, err := sweep.Exec(ctx, tx, db.NewTime(now.Add(-i.retention)))
+		return err
+	})
+}
+
+// ErrNotParked says that no parked event has this id.
+var ErrNotParked = errs.New(errs.NotFound, "events.dead_letter_not_found", "there is no such dead letter")
+
+// DeadLetter is an event that a handler could not deal with.
+type DeadLetter struct {
+	ID         int64     `json:"id"`
+	Handler    string    `json:"handler"`
+	Attempts   int64     `json:"attempts"`
+	Error      string    `json:"error"`
+	Event      bus.Event `json:"event"`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
+var (
+	parked = db.NewStatement(`SELECT position, handler, attempts, error, event, received_at FROM inbox
+		WHERE state = 'parked' AND position > $1 ORDER BY position LIMIT $2`)
+	unpark = db.NewStatement(`UPDATE inbox SET state = 'pending', attempts = 0, due_at = $1 WHERE position = $2 AND state = 'parked'`)
+)
+
+// DeadLetters gives parked events in the order of their ids, those after the id given.
+func (i *Inbox) DeadLetters(ctx context.Context, after int64, limit int) (list []DeadLetter, err error) {
+	rows, err := parked.Query(ctx, i.db.Read(), after, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var (
+			d    DeadLetter
+			text string
+			at   db.Time
+		)
+		if err := rows.Scan(&d.ID, &d.Handler, &d.Attempts, &d.Error, &text, &at); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(text), &d.Event); err != nil {
+			return nil, err
+		}
+		d.ReceivedAt = at.Time
+		list = append(list, d)
+	}
+	return list, rows.Err()
+}
+
+// Replay has a parked event tried again. Errors: ErrNotParked.
+func (i *Inbox) Replay(ctx context.Context, id int64) error {
+	return i.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		n, err := db.Affected(unpark.Exec(ctx, tx, db.NewTime(i.clock.Now()), id))
+		if err == nil && n == 0 {
+			return ErrNotParked
+		}
+		tx.AfterCommit(i.Wake)
+		return err
+	})
+}

@@ -1,0 +1,112 @@
+package module
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"stoa/platform/auth"
+	"stoa/platform/bus"
+	"stoa/platform/clock"
+	"stoa/platform/db"
+	"stoa/platform/idempotency"
+	"stoa/platform/inbox"
+	"stoa/platform/mail"
+	"stoa/platform/outbox"
+	"stoa/platform/ratelimit"
+	"stoa/platform/saga"
+)
+
+// Host is what a module finds where it runs.
+type Host struct {
+	// Module is the name of the module that this Host is for.
+	Module  string
+	Clock   clock.Clock
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+	// DataDir is a directory of the module's own, for files.
+	DataDir string
+
+	DB          *db.DB
+	Outbox      *outbox.Outbox
+	Inbox       *inbox.Inbox
+	Idempotency *idempotency.Store
+
+	// Auth verifies access tokens; users has it follow the keys it makes.
+	Auth       *auth.Verifier
+	AuthConfig auth.Config
+	Mail       mail.Sender
+	Limits     *ratelimit.Limits
+
+	// SagaTrace is called at each point of each saga; tests set it.
+	SagaTrace func(saga.Point)
+
+	services *Services
+	work     []Work
+	stop     []func(ctx context.Context) error
+	mu       sync.Mutex
+}
+
+// Work is something a module does in the background until its context ends.
+type Work struct {
+	Name string
+	Do   func(ctx context.Context) error
+}
+
+// Bind gives the host the services of the process it is in. The composition
+// root and moduletest call it.
+func (h *Host) Bind(s *Services) { h.services = s }
+
+// Go adds background work. It begins when all modules of the process have
+// started, ends with its context, and is waited for. An error ends the process;
+// work that can go on after a fault does not return it. For commands it is
+// never begun.
+func (h *Host) Go(name string, do func(ctx context.Context) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.work = append(h.work, Work{h.Module + "/" + name, do})
+}
+
+// OnStop adds what is to be done when background work has ended. The last added
+// is done first.
+func (h *Host) OnStop(do func(ctx context.Context) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stop = append([]func(ctx context.Context) error{do}, h.stop...)
+}
+
+// Work gives the background work that was added.
+func (h *Host) Work() []Work {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]Work(nil), h.work...)
+}
+
+// Stops gives what is to be done at the end, in its order.
+func (h *Host) Stops() []func(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]func(ctx context.Context) error(nil), h.stop...)
+}
+
+// On subscribes to an event of a neighbour's contract, or of this module's own.
+// The handler's name is unique within the module and never changes. See
+// inbox.Handler for what fn may do.
+func On[T bus.Data](h *Host, handler string, fn func(ctx context.Context, e bus.Event, data T) (db.Effect, error)) error {
+	var none T
+	return h.Inbox.Handle(inbox.Handler{
+		Name:  handler,
+		Types: []string{none.EventType()},
+		Handle: func(ctx context.Context, e bus.Event) (db.Effect, error) {
+			var data T
+			if err := json.Unmarshal(e.Data, &data); err != nil {
+				return nil, fmt.Errorf("%s: %w", e.Type, err)
+			}
+			return fn(ctx, e, data)
+		},
+	})
+}

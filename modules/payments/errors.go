@@ -10,6 +10,7 @@ var (
 	ErrInsufficientFunds    = errs.New(errs.Conflict, "payments.insufficient_funds", "the payment was declined: insufficient funds")
 	ErrNotAuthorized        = errs.New(errs.Conflict, "payments.not_authorized", "nothing was authorised for this order")
 	ErrClosed               = errs.New(errs.Conflict, "payments.closed", "the payment of this order was cancelled")
+	ErrRequestMismatch      = errs.New(errs.Conflict, "payments.request_mismatch", "this was asked for before with other values")
 	ErrRefundExceedsCapture = errs.New(errs.Conflict, "payments.refund_exceeds_capture", "this is more than is left of what was captured")
 	ErrProviderUnavailable  = errs.New(errs.Unavailable, "payments.provider_unavailable", "the payment provider does not answer")
 )

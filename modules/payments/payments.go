@@ -24,27 +24,37 @@ type Service interface {
 	// Errors: ErrUnknownMethod.
 	CheckMethod(ctx context.Context, r CheckMethodRequest) error
 
-	// Authorize asks the provider to set the amount aside.
-	// Errors: ErrDeclined, ErrInsufficientFunds, ErrUnknownMethod: final.
-	// ErrProviderUnavailable: try again. ErrClosed: the order was cancelled before.
+	// Authorize asks the provider to set the amount aside. A refusal stands: the
+	// same order is refused again whatever token comes with it. Nothing (an
+	// amount of 0) is set aside without asking the provider.
+	// Errors: ErrDeclined, ErrInsufficientFunds, ErrUnknownMethod,
+	// ErrRequestMismatch (the order's payment is of another amount), invalid
+	// amounts: final. ErrProviderUnavailable: try again. ErrClosed: the order was
+	// cancelled before.
 	Authorize(ctx context.Context, r AuthorizeRequest) (Payment, error)
 
 	// Capture takes the amount that was authorised.
-	// Errors: ErrNotAuthorized, ErrClosed: final. ErrProviderUnavailable: try again.
+	// Errors: ErrNotAuthorized, ErrClosed, ErrDeclined (the provider no longer
+	// stands by its authorisation): final. ErrProviderUnavailable: try again.
 	Capture(ctx context.Context, r CaptureRequest) (Payment, error)
 
 	// Cancel gives everything back, whatever was done: an authorisation is
 	// voided, what was captured and not yet refunded is refunded. An order of
-	// which nothing is known can take no money from now on.
+	// which nothing is known can take no money from now on; the answer then holds
+	// its id and StatusNone and no more.
 	// Errors: ErrProviderUnavailable: try again.
 	Cancel(ctx context.Context, r CancelRequest) (Payment, error)
 
-	// Refund gives part of what was captured back.
-	// Errors: ErrRefundExceedsCapture, ErrPaymentNotFound: final.
-	// ErrProviderUnavailable: try again with the same RefundID.
+	// Refund gives part of what was captured back. What is on its way back
+	// already counts as gone.
+	// Errors: ErrRefundExceedsCapture, ErrPaymentNotFound, ErrDeclined (the
+	// provider refuses), ErrRequestMismatch (the id is another refund's), invalid
+	// amounts: final. ErrProviderUnavailable: it is under way and will be tried
+	// until it is known what came of it; ask again with the same RefundID to learn.
 	Refund(ctx context.Context, r RefundRequest) (Refund, error)
 
-	// GetPayment gives the payment of an order. Errors: ErrPaymentNotFound.
+	// GetPayment gives the payment of an order.
+	// Errors: ErrPaymentNotFound, also where no payment was ever tried.
 	GetPayment(ctx context.Context, r GetPaymentRequest) (Payment, error)
 }
 
@@ -86,7 +96,9 @@ type GetPaymentRequest struct {
 	OrderID string `json:"order_id"`
 }
 
-// Payment is what became of an order's money. Its amounts are sums over the ledger.
+// Payment is what became of an order's money. Its amounts are sums over the
+// ledger: Authorized is all that was ever set aside, also when it was captured
+// or voided since.
 type Payment struct {
 	ID                string      `json:"id" format:"uuid"`
 	OrderID           string      `json:"order_id" format:"uuid"`
@@ -113,7 +125,9 @@ const (
 	StatusRefunded          = "refunded"
 )
 
-// Attempt is one call to the provider.
+// Attempt is one call to the provider. One that failed, or is pending because
+// the process ended meanwhile, may have taken effect: it is repeated under the
+// same idempotency key until the answer is known.
 type Attempt struct {
 	Number    int64     `json:"number"`
 	Operation string    `json:"operation" enum:"authorize,capture,void,refund"`
@@ -121,6 +135,19 @@ type Attempt struct {
 	Code      string    `json:"code" doc:"why it did not succeed, empty where it did"`
 	At        time.Time `json:"at"`
 }
+
+// What an attempt is for, and what came of it.
+const (
+	OperationAuthorize = "authorize"
+	OperationCapture   = "capture"
+	OperationVoid      = "void"
+	OperationRefund    = "refund"
+
+	OutcomePending   = "pending"
+	OutcomeSucceeded = "succeeded"
+	OutcomeDeclined  = "declined" // for good
+	OutcomeFailed    = "failed"   // for now
+)
 
 // Refund is money that went back.
 type Refund struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoa/platform/config"
+	"stoa/platform/errs"
 )
 
 // level is a type that reads itself.
@@ -287,7 +288,7 @@ shop:
 		`stoa.yaml:10: http.ratio: "2" is out of range: from 0 to 1`,
 		`stoa.yaml:11: htp: there is no such key; did you mean http?`,
 		`stoa.yaml:13: shop.shipping.USD: "free" is not a whole number`,
-		`missing.yaml: cannot be read: file does not exist`,
+		`missing.yaml: there is no such file`,
 		`STOA_HTTP_WORKERS: http.workers: "9999999999999999999" is out of range`,
 		`STOA_HTT_ADDR: no key has this environment variable; did you mean STOA_HTTP_ADDR?`,
 		`STOA_ZZZ: no key has this environment variable`,
@@ -318,8 +319,26 @@ func TestFaultsNeverShowSecrets(t *testing.T) {
 		"http.passwort=hunter2",
 	}})
 	require.Len(t, lines, 4)
+	require.Equal(t, "--set http.auth.pin: http.auth.pin: will not do (the value is secret)", lines[0])
 	require.NotContains(t, strings.Join(lines, "\n"), "hunter2")
 	require.Contains(t, lines[1], `"nats://user:***@broker"`)
+}
+
+func TestErrorsOfTheVocabularyGiveTheirMessage(t *testing.T) {
+	t.Parallel()
+	s := shop{}
+	_, err := config.Load(config.Sources{Set: []string{"shop.shares.NO=lots"}}, []config.Section{{Key: "shop", Target: &struct {
+		Shares map[string]share `koanf:"shares" keys:"upper"`
+	}{}}, {Key: "shop", Target: &s}})
+	require.ErrorContains(t, err, "--set shop.shares.NO: shop.shares.NO: \"lots\" is no share")
+	require.NotContains(t, err.Error(), "test.bad_share")
+}
+
+// share is a type whose errors have an identity.
+type share string
+
+func (s *share) UnmarshalText(text []byte) error {
+	return errs.New(errs.Invalid, "test.bad_share", "it is bad").With("%q is no share", text)
 }
 
 func TestSectionsOfOtherModulesAreAcceptedUnread(t *testing.T) {
@@ -420,8 +439,8 @@ func TestSectionsMayShareAKey(t *testing.T) {
 func TestWrongDeclarationsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, target := range map[string]any{
-		"not a pointer":     top{},
-		"no tag":            &struct{ A string }{},
+		"not a pointer": top{},
+		"no tag":        &struct{ A string }{},
 		"a name in capital": &struct {
 			A string `koanf:"Name"`
 		}{},

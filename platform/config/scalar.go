@@ -14,6 +14,8 @@ import (
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/v2"
+
+	"stoa/platform/errs"
 )
 
 var durationType, bytesType = reflect.TypeFor[time.Duration](), reflect.TypeFor[Bytes]()
@@ -109,6 +111,27 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
+// same reports whether two values of n mean the same, such as 60s and 1m.
+func (n *node) same(a, b any) bool {
+	spell := func(x any) any {
+		text, ok := x.(string)
+		if !ok {
+			return x
+		}
+		v, err := parse(n.typ, text)
+		if err != nil {
+			return x
+		}
+		return format(v)
+	}
+	listA, isA := a.([]any)
+	listB, isB := b.([]any)
+	if isA && isB {
+		return slices.EqualFunc(listA, listB, func(x, y any) bool { return spell(x) == spell(y) })
+	}
+	return reflect.DeepEqual(spell(a), spell(b))
+}
+
 // check tells what is wrong with text as a value of n; nil where nothing is.
 func (n *node) check(text string) error {
 	show := ""
@@ -116,7 +139,13 @@ func (n *node) check(text string) error {
 		show = strconv.Quote(mask(text)) + " "
 	}
 	v, err := parse(n.typ, text)
-	if err != nil {
+	switch e, typed := errs.As(err); {
+	case err == nil:
+	case n.secret:
+		return errors.New("will not do (the value is secret)")
+	case typed:
+		return errors.New(mask(e.Message)) // it names the value itself
+	default:
 		return fmt.Errorf("%s%w", show, err)
 	}
 	if len(n.allowed) > 0 && !slices.Contains(n.allowed, text) {

@@ -204,11 +204,6 @@ func describe(path string, t reflect.Type, tag reflect.StructTag) (*node, error)
 	if allowed := tag.Get("allowed"); allowed != "" {
 		n.allowed = strings.Split(allowed, "|")
 	}
-	for _, bound := range []string{n.min, n.max} {
-		if v, err := parse(n.typ, bound); bound != "" && (err != nil || !v.CanInt() && !v.CanUint() && !v.CanFloat()) {
-			return nil, fmt.Errorf("%q is no bound for a %s", bound, t)
-		}
-	}
 	switch {
 	case isScalar(t):
 		n.kind = scalar
@@ -234,7 +229,26 @@ func describe(path string, t reflect.Type, tag reflect.StructTag) (*node, error)
 	default:
 		return nil, fmt.Errorf("a %s cannot be declared", t)
 	}
-	return n, nil
+	return n, n.checkBounds()
+}
+
+// checkBounds makes sure that min and max are values that can be compared.
+func (n *node) checkBounds() error {
+	if n.kind == dict {
+		return nil // they are those of its entries
+	}
+	for _, bound := range []string{n.min, n.max} {
+		if bound == "" {
+			continue
+		}
+		if n.kind == group {
+			return fmt.Errorf("a struct has no bounds")
+		}
+		if v, err := parse(n.typ, bound); err != nil || !v.CanInt() && !v.CanUint() && !v.CanFloat() {
+			return fmt.Errorf("%q is no bound for a %s", bound, n.typ)
+		}
+	}
+	return nil
 }
 
 var textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()

@@ -63,7 +63,7 @@ func (l *Loaded) list(values, defaults map[string]any) []Value {
 				source = Default
 			}
 			all = append(all, Value{
-				Key: path, Value: n.shown(value), Source: source, Changed: !reflect.DeepEqual(value, def),
+				Key: path, Value: n.shown(value), Source: source, Changed: !n.same(value, def),
 				Usage: n.usage, Allowed: n.allowed, node: n,
 			})
 		}

@@ -125,3 +125,11 @@ func (i *Inbox) Wake() {
 	default: // it is about to look anyway
 	}
 }
+
+var counts = db.NewStatement(`SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FILTER (WHERE state = 'parked') FROM inbox WHERE state <> 'done'`)
+
+// Backlog is how many events wait for their handler, and how many are parked.
+func (i *Inbox) Backlog(ctx context.Context) (pending, parked int64, err error) {
+	err = counts.QueryRow(ctx, i.db.Read()).Scan(&pending, &parked)
+	return pending, parked, err
+}

@@ -36,20 +36,26 @@ type Host struct {
 	Inbox       *inbox.Inbox
 	Idempotency *idempotency.Store
 
-	// Auth verifies access tokens; users has it follow the keys it makes.
-	Auth       *auth.Verifier
-	AuthConfig auth.Config
-	Mail       mail.Sender
-	Limits     *ratelimit.Limits
+	// Auth tells who a caller is; users has its verifier follow the keys it makes.
+	Auth   *auth.Authority
+	Mail   mail.Sender
+	Limits *ratelimit.Limits
 
 	// SagaTrace is called at each point of each saga; tests set it.
 	SagaTrace func(saga.Point)
 
 	services *Services
-	work     []Work
-	stop     []func(ctx context.Context) error
-	mu       sync.Mutex
+
+	mu    sync.Mutex
+	work  []Work
+	stops []func(ctx context.Context) error
+	demos []Demo
 }
+
+// Demo fills an empty shop with something to look at, and says what a newcomer
+// should know of it, a line each. Where the shop is not empty it changes
+// nothing.
+type Demo func(ctx context.Context) (notes []string, err error)
 
 // Work is something a module does in the background until its context ends.
 type Work struct {
@@ -76,7 +82,7 @@ func (h *Host) Go(name string, do func(ctx context.Context) error) {
 func (h *Host) OnStop(do func(ctx context.Context) error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.stop = append([]func(ctx context.Context) error{do}, h.stop...)
+	h.stops = append([]func(ctx context.Context) error{do}, h.stops...)
 }
 
 // Work gives the background work that was added.
@@ -90,7 +96,21 @@ func (h *Host) Work() []Work {
 func (h *Host) Stops() []func(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return append([]func(ctx context.Context) error(nil), h.stop...)
+	return append([]func(ctx context.Context) error(nil), h.stops...)
+}
+
+// Demo adds what this module has to show in a demonstration.
+func (h *Host) Demo(d Demo) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.demos = append(h.demos, d)
+}
+
+// Demos gives the demonstrations that were added.
+func (h *Host) Demos() []Demo {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]Demo(nil), h.demos...)
 }
 
 // On subscribes to an event of a neighbour's contract, or of this module's own.

@@ -8,6 +8,7 @@ package module
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"reflect"
@@ -65,3 +66,7 @@ func Use[S any](h *Host, name string) (S, error) {
 	}
 	return service, nil
 }
+
+// ErrReported is what a command returns that has told its fault itself: the
+// process exits with 1 and says no more.
+var ErrReported = errors.New("reported")

@@ -21,13 +21,16 @@ var (
 	ErrUnsupportedMedia   = errs.New(errs.UnsupportedMedia, "unsupported_media_type", "a body of this type or encoding is not accepted here")
 	ErrPreconditionFailed = errs.New(errs.PreconditionFailed, "precondition_failed", "it has changed since the version that If-Match names")
 	ErrRateLimited        = errs.New(errs.TooMany, "rate_limited", "there were too many requests")
-	ErrSlowRequest        = errs.New(errs.Timeout, "request_timeout", "the request did not arrive in time")
+	errSlow               = errs.New(errs.BadRequest, "request_timeout", "the request did not arrive in time")
 	ErrNotReady           = errs.New(errs.Unavailable, "not_ready", "this instance takes no requests right now").After(time.Second)
 )
 
-// status maps the kinds of failure to HTTP: the one place that does.
-func status(kind errs.Kind) int {
-	switch kind {
+// status maps failures to HTTP: the one place that does.
+func status(e *errs.Error) int {
+	if e.Is(errSlow) {
+		return http.StatusRequestTimeout // the caller's fault, unlike errs.Timeout
+	}
+	switch e.Kind {
 	case errs.BadRequest:
 		return http.StatusBadRequest
 	case errs.Unauthenticated:

@@ -94,10 +94,17 @@ type tree struct {
 // a name twice, goes on after the end or is nested too deep is malformed.
 type parser struct {
 	decoder *jsontext.Decoder
-	path    []string
+	path    []segment
 	fields  []errs.Field
 	// name is how names of members are put into the tree.
 	name func(string) string
+}
+
+// segment is a step on the way to a value: the name of a member, or else the
+// index of an element.
+type segment struct {
+	name  string
+	index int
 }
 
 var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
@@ -191,11 +198,10 @@ func (p *parser) object(depth int) (any, error) {
 			return nil, err
 		}
 		name := token.String()
-		p.path = append(p.path, "."+name)
 		if len(name) > maxName || strings.IndexByte(name, 0) >= 0 {
-			p.path[len(p.path)-1] = ""
 			p.bad("has a member whose name is not allowed")
 		}
+		p.path = append(p.path, segment{name: name})
 		value, err := p.read(depth)
 		if err != nil {
 			return nil, err
@@ -210,7 +216,7 @@ func (p *parser) object(depth int) (any, error) {
 func (p *parser) array(depth int) (any, error) {
 	array := []any{}
 	for p.decoder.PeekKind() != ']' {
-		p.path = append(p.path, "["+strconv.Itoa(len(array))+"]")
+		p.path = append(p.path, segment{index: len(array)})
 		value, err := p.read(depth)
 		if err != nil {
 			return nil, err
@@ -240,14 +246,37 @@ func (p *parser) number(text []byte) any {
 }
 
 func (p *parser) bad(message string) {
-	if len(p.fields) < maxFields {
-		p.fields = append(p.fields, errs.Field{Location: "body" + strings.Join(p.path, ""), Message: message})
+	if len(p.fields) == maxFields {
+		return
 	}
+	var at strings.Builder
+	at.WriteString("body")
+	for _, s := range p.path {
+		if s.name != "" {
+			at.WriteString("." + s.name)
+		} else {
+			at.WriteString("[" + strconv.Itoa(s.index) + "]")
+		}
+	}
+	p.fields = append(p.fields, errs.Field{Location: at.String(), Message: message})
 }
 
-// Names go into the tree of a schema with dots and brackets set aside, since
-// Huma takes locations apart at those.
 var (
-	setAside = strings.NewReplacer(".", "\x1c", "[", "\x1d")
-	putBack  = strings.NewReplacer("\x1c", ".", "\x1d", "[")
+	aside = strings.NewReplacer(".", "\x1c", "[", "\x1d")
+	back  = strings.NewReplacer("\x1c", ".", "\x1d", "[")
 )
+
+// setAside writes a name for the tree that Huma judges: Huma takes locations
+// apart at dots and brackets, and a name must not look like two.
+func setAside(name string) string {
+	if strings.ContainsAny(name, ".[") {
+		return aside.Replace(name)
+	}
+	return name
+}
+
+// putBack undoes setAside in a location.
+func putBack(location string) string { return back.Replace(location) }
+
+// asItIs is the name of parse for any other use.
+func asItIs(name string) string { return name }

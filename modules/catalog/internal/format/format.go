@@ -116,8 +116,8 @@ type source interface {
 	// next gives the next record, io.EOF, a *FileError or what the file's
 	// io.Reader returned.
 	next() (Record, error)
-	// column names a field's column in this file.
-	column(f Field) string
+	// locate gives the row and column of a fault in a record.
+	locate(record *Record, f Fault) RowError
 }
 
 // NewReader begins to read a file. It returns a *FileError where the head of
@@ -163,17 +163,17 @@ func (r *Reader) Next() (Record, error) {
 	}
 	if slug := record.Product.Slug; slug != "" {
 		if before, ok := r.seen.add(slug, record.First); ok {
-			record.Errors = append(record.Errors, RowError{record.First, r.Column(FieldSlug), fmt.Sprintf(
-				"product %q already stands in row %d; what belongs to one product must stand together", clip(slug), before)})
+			record.Errors = append(record.Errors, r.Locate(record, Fault{Field: FieldSlug, Message: fmt.Sprintf(
+				"product %q already stands in row %d; what belongs to one product must stand together", clip(slug), before)}))
 		}
 	}
 	return record, nil
 }
 
-// Column names a field's column in this file, for errors that are found after
-// reading, such as a quantity below what is reserved. In JSON it is the path
-// of the member within a product, without indices.
-func (r *Reader) Column(f Field) string { return r.source.column(f) }
+// Locate gives the row and the column of something that was found wrong with a
+// product after it was read, such as a category that does not exist or a
+// quantity below what is reserved.
+func (r *Reader) Locate(record Record, f Fault) RowError { return r.source.locate(&record, f) }
 
 // Count counts the rows of a file that are not blank, the header not included;
 // in a JSON file, the products. It reads all of r but looks at no cell. It

@@ -150,13 +150,20 @@ func (p Product) clone() Product {
 }
 
 // spread makes sorted positions differ: each that is not above the one before
-// it moves up to just above it.
+// it moves up to just above it. Where that leads past the last position there
+// may be, all are counted from 1.
 func spread(n int, position func(i int) *int64) {
 	last := int64(-1)
 	for i := range n {
 		p := position(i)
 		*p = max(*p, last+1)
 		last = *p
+	}
+	if last <= MaxPosition {
+		return
+	}
+	for i := range n {
+		*position(i) = int64(i + 1)
 	}
 }
 

@@ -56,8 +56,8 @@ const maxMadeSKU = 64
 // and the options. So it depends on nothing but these: it is the same again
 // whenever the variant is read, whatever else is in the file.
 //
-// Two variants of one product whose values differ in case alone get the same
-// SKU; one of them must be given its own.
+// Two variants of one product whose values differ in nothing but case, or in a
+// hyphen for a space, get the same SKU; one of them must be given its own.
 func MakeSKU(slug string, options []catalog.Option, values map[string]string) string {
 	parts := make([]string, 0, 1+len(options))
 	part, exact := asciiSlug(slug)

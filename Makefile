@@ -1,0 +1,52 @@
+# Stoa. `make help` lists what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO        ?= go
+BIN       := bin
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT    ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS   := -s -w -X stoa/app.version=$(VERSION) -X stoa/app.commit=$(COMMIT)
+GOLANGCI  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+PACKAGES  ?= ./...
+
+.PHONY: help
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build and run the whole shop with demo data
+	@exec $(BIN)/stoa serve --demo $(ARGS)
+
+.PHONY: build
+build: ## build the binaries into bin/
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+
+.PHONY: test
+test: ## run every test there is, with the race detector; needs nothing installed
+	@PACKAGES='$(PACKAGES)' GO='$(GO)' ./.ci/test
+
+.PHONY: check
+check: format vet lint test ## what CI runs: format, vet, lint, architecture and all tests
+
+.PHONY: format
+format: ## fail where a file is not formatted
+	@unformatted=$$(gofmt -l app cmd configs migrations modules platform); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet
+	@$(GO) vet ./...
+
+.PHONY: lint
+lint: ## golangci-lint, built from its pinned version
+	@$(GO) run $(GOLANGCI) run $(PACKAGES)
+
+.PHONY: arch
+arch: ## hold the tree to the arrows of the house
+	@$(GO) test -count=1 ./app/architecture/...
+
+.PHONY: clean
+clean: ## remove what was built
+	@rm -rf $(BIN) coverage.out

@@ -1,0 +1,134 @@
+// Package app is the composition root: it reads the configuration, chooses
+// which of the modules that it was handed run here, brings their databases up
+// to date, starts them after those they need, serves until it is told to stop,
+// and drains.
+//
+// Only commands under cmd import it. It never imports a module.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"stoa/platform/clock"
+	"stoa/platform/config"
+	"stoa/platform/module"
+)
+
+// What the build sets, by -ldflags -X.
+var (
+	version = "dev"
+	commit  = ""
+)
+
+// Main runs the command line of a binary that links these modules, and exits.
+func Main(modules ...module.Module) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := Command(modules...).ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		var faults *config.Error
+		switch {
+		case errors.Is(err, module.ErrReported):
+		case errors.As(err, &faults):
+			fmt.Fprintln(os.Stderr, faults)
+		default:
+			fmt.Fprintln(os.Stderr, "stoa:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+// flags are what every command takes.
+type flags struct {
+	files []string
+	set   []string
+}
+
+// Command gives the command line of a binary that links these modules.
+func Command(modules ...module.Module) *cobra.Command {
+	var f flags
+	root := &cobra.Command{
+		Use:           "stoa",
+		Short:         "A shop backend: users, catalog, orders, payments, under one roof or split",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().StringArrayVar(&f.files, "config", nil, "configuration file (YAML); may be given more than once, later ones win")
+	root.PersistentFlags().StringArrayVar(&f.set, "set", nil, "key=value, above files and environment; may be given more than once")
+	root.AddCommand(
+		serveCommand(modules, &f),
+		migrateCommand(modules, &f),
+		configCommand(modules, &f),
+		openapiCommand(modules, &f),
+		versionCommand(),
+	)
+	for _, m := range modules {
+		if m.Commands == nil {
+			continue
+		}
+		group := &cobra.Command{Use: m.Name, Short: "Commands of the " + m.Name + " module"}
+		group.AddCommand(m.Commands(runner(modules, m.Name, &f))...)
+		root.AddCommand(group)
+	}
+	return root
+}
+
+// runner starts one module and what it needs for a command.
+func runner(modules []module.Module, name string, f *flags) module.Run {
+	return func(ctx context.Context, fn func(ctx context.Context) error) (err error) {
+		s, _, err := load(modules, f.files, f.set)
+		if err != nil {
+			return err
+		}
+		chosen, err := needed(modules, name)
+		if err != nil {
+			return err
+		}
+		p, stop, err := newParts(ctx, s, clock.System())
+		if err != nil {
+			return err
+		}
+		sh, err := open(ctx, s, chosen, p, false)
+		if err != nil {
+			return errors.Join(err, stop(context.WithoutCancel(ctx)))
+		}
+		err = fn(ctx)
+		return errors.Join(err, sh.close(context.WithoutCancel(ctx)), stop(context.WithoutCancel(ctx)))
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print version, commit and Go version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "stoa %s, commit %s, %s %s/%s\n", version, revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// revision is the commit that was built: as the build said, or as Go found it.
+func revision() string {
+	if commit != "" {
+		return commit
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return s.Value
+			}
+		}
+	}
+	return "unknown"
+}

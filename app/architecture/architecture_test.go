@@ -1,0 +1,58 @@
+package architecture_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"stoa/app/architecture"
+)
+
+const house = "../.."
+
+func TestTheHouseKeepsToItsArrows(t *testing.T) {
+	t.Parallel()
+	packages, err := architecture.List(house)
+	require.NoError(t, err)
+	require.Greater(t, len(packages), 40, "go list did not see the house")
+	require.Empty(t, architecture.Check(packages))
+}
+
+func TestNoSQLNamesATableOfAnotherModule(t *testing.T) {
+	t.Parallel()
+	packages, err := architecture.List(house)
+	require.NoError(t, err)
+	found, err := architecture.CheckSQL(house, packages)
+	require.NoError(t, err)
+	require.Empty(t, found)
+}
+
+// Each fixture is a house of its own that breaks the rule it is named after,
+// and no other.
+func TestEveryRuleCanFire(t *testing.T) {
+	t.Parallel()
+	fixtures, err := os.ReadDir("testdata")
+	require.NoError(t, err)
+	fired := map[string]bool{}
+	for _, f := range fixtures {
+		dir := filepath.Join("testdata", f.Name())
+		packages, err := architecture.List(dir)
+		require.NoError(t, err)
+		found := architecture.Check(packages)
+		sql, err := architecture.CheckSQL(dir, packages)
+		require.NoError(t, err)
+		found = append(found, sql...)
+		rule, _, _ := strings.Cut(f.Name(), "-")
+		require.NotEmpty(t, found, "%s breaks its rule and is not found", f.Name())
+		for _, v := range found {
+			require.Equal(t, rule, v.Rule, "%s: %s", f.Name(), v)
+		}
+		fired[rule] = true
+	}
+	for _, rule := range architecture.Rules() {
+		require.True(t, fired[rule], "rule %q has no fixture that breaks it", rule)
+	}
+}

@@ -1,0 +1,5 @@
+package ordersrpc
+
+import (
+	_ "stoa/modules/orders/internal/service"
+)

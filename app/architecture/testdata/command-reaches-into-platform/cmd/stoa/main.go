@@ -1,0 +1,7 @@
+package main
+
+import (
+	_ "stoa/platform/db"
+)
+
+func main() {}

@@ -1,0 +1,5 @@
+package app
+
+import (
+	_ "stoa/modules/orders"
+)

@@ -1,0 +1,5 @@
+package orders
+
+import (
+	_ "stoa/platform/db"
+)

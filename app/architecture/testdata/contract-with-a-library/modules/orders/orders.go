@@ -1,0 +1,5 @@
+package orders
+
+import (
+	_ "github.com/google/uuid"
+)

@@ -1,0 +1,5 @@
+package configs
+
+import (
+	_ "stoa/platform/errs"
+)

@@ -1,0 +1,5 @@
+package orderstest
+
+import (
+	_ "stoa/modules/orders/internal/store"
+)

@@ -1,0 +1,5 @@
+package replay
+
+import (
+	_ "stoa/modules/orders/internal/service"
+)

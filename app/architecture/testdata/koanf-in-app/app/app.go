@@ -1,0 +1,5 @@
+package app
+
+import (
+	_ "github.com/knadh/koanf/v2"
+)

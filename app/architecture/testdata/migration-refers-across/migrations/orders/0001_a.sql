@@ -1,0 +1,1 @@
+CREATE TABLE lines (product_id TEXT REFERENCES products (id));

@@ -1,0 +1,5 @@
+package service
+
+import (
+	_ "github.com/nats-io/nats.go"
+)

@@ -1,0 +1,5 @@
+package store
+
+import (
+	_ "github.com/jackc/pgx/v5"
+)

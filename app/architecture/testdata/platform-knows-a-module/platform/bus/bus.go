@@ -1,0 +1,5 @@
+package bus
+
+import (
+	_ "stoa/modules/orders"
+)

@@ -1,0 +1,5 @@
+package rest
+
+import (
+	_ "stoa/modules/orders/internal/store"
+)

@@ -1,0 +1,5 @@
+package ordersmigrations
+
+import (
+	_ "stoa/platform/errs"
+)

@@ -1,0 +1,5 @@
+package store
+
+import (
+	_ "stoa/platform/bus"
+)

@@ -1,0 +1,5 @@
+package module
+
+import (
+	_ "stoa/migrations/catalog"
+)

@@ -1,0 +1,94 @@
+// Package conformance holds a running shop to everything that its HTTP API and
+// its command line promise to a caller. It knows the shop only from outside:
+// over HTTP, over bare TCP and by its commands, so the same suite runs over one
+// process, over a shop that is split, and over several instances.
+//
+// Tests of commands and topologies call Run. It imports no module and nothing
+// of the platform but clock and money, and never looks into a database.
+package conformance
+
+import (
+	"testing"
+)
+
+// Topology is a way to run the shop.
+type Topology interface {
+	// Name is what the topology is called, such as "one process".
+	Name() string
+	// Start runs a shop with its data below dir and waits until it is ready.
+	// Each set is a "key=value" of the configuration, or a flag of `stoa serve`
+	// where it begins with "--". What still runs when the test ends is killed.
+	Start(t testing.TB, dir string, set ...string) Shop
+}
+
+// Shop is a shop that runs. Its addresses stay the same over restarts.
+type Shop interface {
+	// URL is the public listener, without a slash at the end.
+	URL() string
+	// OpsURL is the operations listener.
+	OpsURL() string
+	// Output is all that its processes have printed so far, logs included.
+	Output() string
+	// Kill ends it without notice, as kill -9 does.
+	Kill(t testing.TB)
+	// Stop asks it to end with SIGTERM, waits until it has, holds it to exit
+	// status 0 and gives all that it has printed.
+	Stop(t testing.TB) string
+	// Restart runs it again after Kill or Stop, on the same data, and waits until
+	// it is ready.
+	Restart(t testing.TB)
+	// Command runs `stoa` with these arguments and the configuration of the shop,
+	// also while the shop runs.
+	Command(t testing.TB, stdin string, args ...string) Result
+}
+
+// Result is what a command left behind.
+type Result struct {
+	Stdout, Stderr string
+	Exit           int
+}
+
+// promise is one thing that a caller may rely on.
+type promise struct {
+	name string
+	hold func(t *testing.T, w *world)
+}
+
+// Run holds a topology to all promises.
+func Run(t *testing.T, topology Topology) {
+	w := open(t, topology)
+	// What measures time or the memory of the process has the machine to itself.
+	t.Run("alone", func(t *testing.T) {
+		hold(t, w, false, append(guessing(), slowConnections()...))
+	})
+	t.Run("at once", func(t *testing.T) {
+		for name, promises := range map[string][]promise{
+			"conventions": conventions(), "versions": versions(), "lists": lists(), "cbor": cborNegotiation(), "documents": documents(),
+			"accounts": accounts(), "sessions": sessions(), "passwords": passwords(), "addresses": addresses(), "administration": administration(),
+			"products": products(), "categories": categories(), "search": searching(), "inventory": inventory(), "imports": imports(), "exports": exports(),
+			"carts": carts(), "checkout": checkout(), "payment": payment(), "order lists": orderLists(), "cancellation": cancellation(),
+			"fulfilment": fulfilment(), "refunds": refunds(), "idempotency": idempotency(), "races": races(),
+			"tokens": tokens(), "authorization": authorization(), "bodies": bodies(), "values": values(), "addresses of pages": paths(), "protocol": protocol(),
+			"limits": limits(), "commands": commands(), "demo": demo(), "crash": crash(), "drain": drain(),
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				hold(t, w, true, promises)
+			})
+		}
+	})
+	t.Run("afterwards", func(t *testing.T) {
+		hold(t, w, false, aftermath())
+	})
+}
+
+func hold(t *testing.T, w *world, parallel bool, promises []promise) {
+	for _, p := range promises {
+		t.Run(p.name, func(t *testing.T) {
+			if parallel {
+				t.Parallel()
+			}
+			p.hold(t, w)
+		})
+	}
+}

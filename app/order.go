@@ -1,0 +1,99 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"stoa/platform/module"
+)
+
+// choose gives the named modules; all of them where none is named.
+func choose(all []module.Module, names []string) ([]module.Module, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var chosen []module.Module
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(m module.Module) bool { return m.Name == name })
+		switch {
+		case i < 0:
+			return nil, fmt.Errorf("there is no module %q here; this binary has %s", name, strings.Join(namesOf(all), ", "))
+		case slices.ContainsFunc(chosen, func(m module.Module) bool { return m.Name == name }):
+			return nil, fmt.Errorf("module %q is named twice", name)
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
+}
+
+// startOrder puts modules after those they need. A neighbour that is missing
+// and a circle of needs are errors that name who needs whom.
+func startOrder(modules []module.Module) ([]module.Module, error) {
+	byName := map[string]module.Module{}
+	for _, m := range modules {
+		if _, twice := byName[m.Name]; twice {
+			return nil, fmt.Errorf("two modules are named %q", m.Name)
+		}
+		byName[m.Name] = m
+	}
+	var (
+		ordered []module.Module
+		done    = map[string]bool{}
+		path    []string
+		visit   func(m module.Module) error
+	)
+	visit = func(m module.Module) error {
+		if done[m.Name] {
+			return nil
+		}
+		if at := slices.Index(path, m.Name); at >= 0 {
+			return fmt.Errorf("modules need each other in a circle: %s", strings.Join(append(path[at:], m.Name), " → "))
+		}
+		path = append(path, m.Name)
+		for _, name := range m.Needs {
+			neighbour, here := byName[name]
+			if !here {
+				return fmt.Errorf("module %s needs module %s, which neither runs here nor can be reached: with bus.driver %q every module runs in one process; add it to `modules`", m.Name, name, busInProcess)
+			}
+			if err := visit(neighbour); err != nil {
+				return err
+			}
+		}
+		path = path[:len(path)-1]
+		done[m.Name] = true
+		ordered = append(ordered, m)
+		return nil
+	}
+	for _, m := range modules {
+		if err := visit(m); err != nil {
+			return nil, err
+		}
+	}
+	return ordered, nil
+}
+
+// needed gives a module and everything it needs, directly or not.
+func needed(all []module.Module, name string) ([]module.Module, error) {
+	names := []string{name}
+	for i := 0; i < len(names); i++ {
+		chosen, err := choose(all, names[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		for _, neighbour := range chosen[0].Needs {
+			if !slices.Contains(names, neighbour) {
+				names = append(names, neighbour)
+			}
+		}
+	}
+	return choose(all, names)
+}
+
+func namesOf(modules []module.Module) []string {
+	names := make([]string, len(modules))
+	for i, m := range modules {
+		names[i] = m.Name
+	}
+	return names
+}

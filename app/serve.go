@@ -1,0 +1,245 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"stoa/platform/clock"
+	"stoa/platform/module"
+	"stoa/platform/web"
+)
+
+// stopWithin bounds how long requests that still run may take when the process
+// has been told to stop.
+const stopWithin = 40 * time.Second
+
+func serveCommand(modules []module.Module, f *flags) *cobra.Command {
+	var (
+		names []string
+		demo  bool
+	)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the shop",
+		Long: `Run the shop: all modules that this binary links, or those named.
+
+Without any configuration it keeps everything in SQLite files below ./data and
+listens on :8080. It brings schemas up to date, serves until it is told to stop
+(SIGTERM or Ctrl-C), and then finishes what runs.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set := f.set
+			if cmd.Flags().Changed("modules") {
+				set = append(set, "modules="+strings.Join(names, ","))
+			}
+			s, _, err := load(modules, f.files, set)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cmd.OutOrStdout(), s, modules, demo)
+		},
+	}
+	cmd.Flags().StringSliceVar(&names, "modules", nil, "modules that run here; all where none is named")
+	cmd.Flags().BoolVar(&demo, "demo", false, "fill an empty shop with a demo catalogue and two accounts")
+	return cmd
+}
+
+// serve runs the shop until ctx ends, then stops it: first no longer ready,
+// then no new requests, then no background work.
+func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Module, demo bool) (err error) {
+	chosen, err := choose(modules, s.Modules.Modules)
+	if err != nil {
+		return err
+	}
+	p, stop, err := newParts(ctx, s, clock.System())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop(context.WithoutCancel(ctx))) }()
+
+	// Listeners come first: a port that is taken is told before anything starts.
+	public, err := net.Listen("tcp", s.HTTP.Addr)
+	if err != nil {
+		return fmt.Errorf("http.addr: %w", err)
+	}
+	var ops net.Listener
+	if s.Ops.Addr != "" {
+		if ops, err = net.Listen("tcp", s.Ops.Addr); err != nil {
+			return errors.Join(fmt.Errorf("ops.addr (empty turns it off): %w", err), public.Close())
+		}
+	}
+	closeListeners := func() {
+		_ = public.Close() // closed already where it served
+		if ops != nil {
+			_ = ops.Close()
+		}
+	}
+	defer closeListeners()
+
+	sh, err := open(ctx, s, chosen, p, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sh.close(context.WithoutCancel(ctx))) }()
+	var notes []string
+	if demo {
+		if notes, err = sh.demo(ctx); err != nil {
+			return err
+		}
+	}
+	server, err := newServer(s, sh, p)
+	if err != nil {
+		return err
+	}
+	for i, m := range sh.modules {
+		if m.Routes != nil {
+			m.Routes(server.Router(m.Name, idempotencyOf(sh.hosts[i])))
+		}
+	}
+
+	if err := p.metrics.Register(backlogs{sh.hosts}); err != nil {
+		return err
+	}
+
+	// Work outlives the request to stop: what requests that still run need goes on.
+	working, endWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer endWork()
+	g, failing := errgroup.WithContext(working)
+	g.Go(func() error { return sh.run(failing) })
+	g.Go(func() error { return server.Serve(public) })
+	if ops != nil {
+		g.Go(func() error { return server.ServeOps(ops) })
+	}
+	greet(out, s, sh, public.Addr(), ops, notes)
+
+	select {
+	case <-ctx.Done():
+	case <-failing.Done(): // one of them failed; the others end with it
+	}
+	p.log.InfoContext(working, "stopping")
+	limited, cancel := context.WithTimeout(working, stopWithin)
+	defer cancel()
+	stopErr := server.Shutdown(limited)
+	endWork()
+	stopErr = errors.Join(stopErr, g.Wait())
+	if stopErr == nil {
+		p.log.InfoContext(ctx, "stopped")
+	}
+	return stopErr
+}
+
+func idempotencyOf(h *module.Host) web.Idempotency {
+	if h.Idempotency == nil {
+		return nil
+	}
+	return h.Idempotency
+}
+
+// newServer makes the server of a shop that runs.
+func newServer(s *settings, sh *shop, p parts) (*web.Server, error) {
+	key, err := cursorKey(s, p.clock)
+	if err != nil {
+		return nil, err
+	}
+	return web.New(s.HTTP, web.Deps{
+		Clock: p.clock, Log: p.log, Auth: sh.auth.Verifier, Limit: limiter(sh.limits),
+		Ready: func(ctx context.Context) error {
+			for _, c := range sh.checks() {
+				if err := c.Do(ctx); err != nil {
+					return fmt.Errorf("%s: %w", c.Name, err)
+				}
+			}
+			return nil
+		},
+		Checks: func(ctx context.Context) []web.Check {
+			var all []web.Check
+			for _, c := range sh.checks() {
+				all = append(all, web.Check{Name: c.Name, Err: c.Do(ctx)})
+			}
+			return all
+		},
+		JWKS: func() []byte {
+			text, err := json.Marshal(sh.auth.Verifier.JWKS())
+			if err != nil {
+				return []byte(`{"keys":[]}`)
+			}
+			return text
+		},
+		CursorKey:  key,
+		Tracer:     p.tracer,
+		Registerer: p.metrics, Gatherer: p.gatherer,
+		Title: title, Version: version, Description: description,
+	})
+}
+
+const (
+	title       = "Stoa"
+	description = "A shop backend: users, catalog, orders and payments, as one binary or as services."
+)
+
+// cursorKey gives the key that signs cursors of lists: made once, and kept, so
+// that a list can be read on after a restart.
+func cursorKey(s *settings, c clock.Clock) ([]byte, error) {
+	path := filepath.Join(s.Data.Dir, "cursor.key")
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) == 32 {
+		return key, nil
+	}
+	key = make([]byte, 32)
+	if _, err := c.Read(key); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(path, key, 0o600); err != nil {
+		return nil, fmt.Errorf("key for cursors: %w", err)
+	}
+	return key, nil
+}
+
+// greet tells a newcomer where everything is.
+func greet(out io.Writer, s *settings, sh *shop, public net.Addr, ops net.Listener, notes []string) {
+	base := "http://" + reachable(public)
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nStoa %s is open.\n\n", version)
+	row := func(name, value string) { fmt.Fprintf(&b, "  %-12s %s\n", name, value) }
+	row("modules", strings.Join(namesOf(sh.modules), ", "))
+	row("API", base+web.Base)
+	row("docs", base+"/docs")
+	row("OpenAPI", base+"/openapi.json")
+	if ops != nil {
+		row("operations", "http://"+reachable(ops.Addr())+"/metrics, /readyz?verbose, /debug/pprof/")
+	}
+	if dir, err := filepath.Abs(s.Data.Dir); err == nil {
+		row("data", dir)
+	}
+	if len(notes) > 0 {
+		b.WriteString("\n")
+		for _, n := range notes {
+			fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(n, "{api}", base+web.Base))
+		}
+	}
+	b.WriteString("\nStop it with Ctrl-C.\n\n")
+	_, _ = io.WriteString(out, b.String())
+}
+
+// reachable gives an address that a browser on this machine can open.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}

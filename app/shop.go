@@ -1,0 +1,206 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"stoa/platform/auth"
+	"stoa/platform/bus"
+	"stoa/platform/clock"
+	"stoa/platform/db"
+	"stoa/platform/idempotency"
+	"stoa/platform/inbox"
+	"stoa/platform/mail"
+	"stoa/platform/module"
+	"stoa/platform/outbox"
+	"stoa/platform/ratelimit"
+	"stoa/platform/saga"
+)
+
+// shop is a set of modules that runs in this process.
+type shop struct {
+	settings *settings
+	modules  []module.Module // in the order in which they start
+	hosts    []*module.Host  // of each
+	auth     *auth.Authority
+	bus      bus.Bus
+	limits   *ratelimit.Limits
+	log      *slog.Logger
+	lock     *flock.Flock
+
+	closers []func() error
+}
+
+// open makes a shop of modules: opens and migrates their databases and starts
+// them. Background work begins with run. Exclusive refuses a data directory
+// that another process serves from.
+func open(ctx context.Context, s *settings, modules []module.Module, p parts, exclusive bool) (_ *shop, err error) {
+	ordered, err := startOrder(modules)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.Data.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data.dir: %w", err)
+	}
+	sh := &shop{settings: s, modules: ordered, bus: bus.NewInProcess(), log: p.log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, sh.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if exclusive {
+		if err := sh.lockData(); err != nil {
+			return nil, err
+		}
+	}
+	sh.auth = auth.NewAuthority(s.Auth, s.Data.Dir, p.clock, p.log)
+	sh.limits = ratelimit.New(s.RateLimit, p.clock)
+	services := module.NewServices()
+	for _, m := range ordered {
+		h, err := sh.host(ctx, m, p)
+		if err != nil {
+			return nil, err
+		}
+		h.Bind(services)
+		if err := m.Start(ctx, h); err != nil {
+			return nil, fmt.Errorf("start %s: %w", m.Name, err)
+		}
+		sh.hosts = append(sh.hosts, h)
+	}
+	return sh, nil
+}
+
+// lockData keeps a second shop from serving from the same files: what one
+// process knows of them, such as what is running, the other could not.
+func (sh *shop) lockData() error {
+	path := filepath.Join(sh.settings.Data.Dir, "serve.lock")
+	sh.lock = flock.New(path)
+	locked, err := sh.lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock data.dir: %w", err)
+	}
+	if !locked {
+		return fmt.Errorf("another process serves from %s already (it holds %s); stop it, or set data.dir", sh.settings.Data.Dir, path)
+	}
+	sh.closers = append(sh.closers, sh.lock.Close)
+	return nil
+}
+
+// host makes what one module finds where it runs.
+func (sh *shop) host(ctx context.Context, m module.Module, p parts) (*module.Host, error) {
+	log := p.log.With("module", m.Name)
+	h := &module.Host{
+		Module: m.Name, Clock: p.clock, Log: log, Metrics: p.metrics,
+		DataDir: filepath.Join(sh.settings.Data.Dir, m.Name),
+		Auth:    sh.auth, Mail: p.mail, Limits: sh.limits, SagaTrace: p.trace,
+	}
+	if m.Migrations == nil {
+		return h, nil
+	}
+	d, err := db.OpenSQLite(ctx, m.Name, databasePath(sh.settings, m.Name), db.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	sh.closers = append(sh.closers, d.Close)
+	if err := d.Migrate(ctx, m.Migrations); err != nil {
+		return nil, err
+	}
+	h.DB = d
+	h.Outbox = outbox.New(m.Name, d, sh.bus, p.clock, log, outbox.Options{Retention: sh.settings.Outbox.Retention})
+	h.Inbox = inbox.New(m.Name, d, p.clock, log, inbox.Options{Retention: sh.settings.Outbox.Retention + 24*time.Hour})
+	h.Idempotency = idempotency.New(d, p.clock)
+	return h, nil
+}
+
+func databasePath(s *settings, name string) string {
+	return filepath.Join(s.Data.Dir, name+".db")
+}
+
+// run does the background work of all modules until ctx ends, and waits for it.
+func (sh *shop) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return sh.auth.Verifier.Run(ctx) })
+	for _, h := range sh.hosts {
+		if h.DB == nil {
+			continue
+		}
+		if types := h.Inbox.Types(); len(types) > 0 {
+			if err := sh.bus.Subscribe(ctx, h.Module, types, h.Inbox.Deliver); err != nil {
+				return err
+			}
+			g.Go(func() error { return h.Inbox.Run(ctx) })
+		}
+		g.Go(func() error { return h.Idempotency.Sweep(ctx) })
+	}
+	// Relays come last: every module that listens is subscribed by then.
+	for _, h := range sh.hosts {
+		if h.DB != nil {
+			g.Go(func() error { return h.Outbox.Relay(ctx) })
+		}
+		for _, w := range h.Work() {
+			g.Go(func() error {
+				if err := w.Do(ctx); err != nil && ctx.Err() == nil {
+					return fmt.Errorf("%s: %w", w.Name, err)
+				}
+				return nil
+			})
+		}
+	}
+	return g.Wait()
+}
+
+// check is one thing that must be well for the shop to serve.
+type check struct {
+	Name string
+	Do   func(ctx context.Context) error
+}
+
+func (sh *shop) checks() []check {
+	checks := []check{{"tokens", func(context.Context) error { return sh.auth.Verifier.Ready() }}}
+	for _, h := range sh.hosts {
+		if h.DB != nil {
+			checks = append(checks, check{"database of " + h.Module, h.DB.Ping})
+		}
+	}
+	return checks
+}
+
+// demo fills an empty shop and gives what a newcomer should know of it.
+func (sh *shop) demo(ctx context.Context) ([]string, error) {
+	var notes []string
+	for i, h := range sh.hosts {
+		for _, d := range h.Demos() {
+			more, err := d(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("demo of %s: %w", sh.modules[i].Name, err)
+			}
+			notes = append(notes, more...)
+		}
+	}
+	return notes, nil
+}
+
+// close stops the modules, the last started first, and closes what they stood on.
+func (sh *shop) close(ctx context.Context) error {
+	var failed error
+	for _, h := range slices.Backward(sh.hosts) {
+		for _, stop := range h.Stops() {
+			failed = errors.Join(failed, stop(ctx))
+		}
+	}
+	for _, c := range slices.Backward(sh.closers) {
+		failed = errors.Join(failed, c())
+	}
+	sh.closers, sh.hosts = nil, nil
+	return failed
+}

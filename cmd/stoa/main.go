@@ -1,0 +1,15 @@
+// Command stoa is the whole shop in one binary: every module, run together or
+// any subset of them, and the command line.
+package main
+
+import (
+	"stoa/app"
+	catalog "stoa/modules/catalog/module"
+	orders "stoa/modules/orders/module"
+	payments "stoa/modules/payments/module"
+	users "stoa/modules/users/module"
+)
+
+func main() {
+	app.Main(users.New(), catalog.New(), payments.New(), orders.New())
+}

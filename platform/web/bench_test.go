@@ -1,0 +1,102 @@
+package web_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
+
+	"stoa/platform/clock"
+	"stoa/platform/web"
+)
+
+const smallJSON = `{"id":"x","name":"lamp","count":0,"tags":[]}`
+
+// BenchmarkGet compares a GET of a small JSON document with a bare Fiber
+// handler that returns the same bytes, over loopback.
+func BenchmarkGet(b *testing.B) {
+	b.Run("bare", func(b *testing.B) {
+		app := bare()
+		l := listen(b)
+		done := make(chan error, 1)
+		go func() { done <- app.Listener(l) }()
+		load(b, l.Addr().String())
+		require.NoError(b, app.Shutdown())
+		require.NoError(b, <-done)
+	})
+	b.Run("web", func(b *testing.B) {
+		s := benchServer(b)
+		l := listen(b)
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(l) }()
+		load(b, l.Addr().String())
+		require.NoError(b, s.Shutdown(context.Background()))
+		require.NoError(b, <-done)
+	})
+}
+
+// BenchmarkHandler is the same without the network.
+func BenchmarkHandler(b *testing.B) {
+	for name, handler := range map[string]fasthttp.RequestHandler{"bare": bare().Handler(), "web": benchServer(b).Handler()} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var c fasthttp.RequestCtx
+			c.Init(&fasthttp.Request{}, nil, nil)
+			c.Request.SetRequestURI("/api/v1/things/x")
+			for b.Loop() {
+				c.Response.Reset()
+				c.ResetUserValues()
+				handler(&c)
+			}
+			require.Equal(b, smallJSON, string(c.Response.Body()))
+		})
+	}
+}
+
+func bare() *fiber.App {
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	app.Get("/api/v1/things/:id", func(c *fiber.Ctx) error {
+		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+		return c.SendString(smallJSON)
+	})
+	return app
+}
+
+func benchServer(b *testing.B) *web.Server {
+	cfg := web.DefaultConfig()
+	cfg.DrainDelay = 0
+	s, err := web.New(cfg, web.Deps{Clock: clock.System(), Log: slog.New(slog.DiscardHandler)})
+	require.NoError(b, err)
+	routes(s.Router("things", nil))
+	return s
+}
+
+func listen(t testing.TB) net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return l
+}
+
+func load(b *testing.B, addr string) {
+	client := &fasthttp.HostClient{Addr: addr, MaxConns: 64}
+	defer client.CloseIdleConnections()
+	b.SetParallelism(16)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		var request fasthttp.Request
+		var response fasthttp.Response
+		request.SetRequestURI("http://" + addr + "/api/v1/things/x")
+		for pb.Next() {
+			if err := client.Do(&request, &response); err != nil || response.StatusCode() != http.StatusOK {
+				b.Error(err, response.StatusCode())
+				return
+			}
+		}
+	})
+	b.StopTimer()
+}

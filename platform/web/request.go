@@ -1,0 +1,115 @@
+package web
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+	"go.opentelemetry.io/otel/trace"
+
+	"stoa/platform/auth"
+	"stoa/platform/clock"
+)
+
+// request is one request on its way through the server.
+type request struct {
+	server *Server
+	http   *fasthttp.RequestCtx
+	fiber  *fiber.Ctx // once routed
+	op     *operation // once routed to one
+	// template is the route where it leads to no operation.
+	template string
+
+	id       string // X-Request-Id
+	client   netip.Addr
+	start    time.Time
+	ctx      context.Context
+	deadline deadline
+	identity auth.Identity
+	sent     sent // of the header
+
+	body     body
+	version  ETag // of what the answer shows
+	ran      bool // the handler was reached
+	answered bool // by fail: what comes after is not written
+	detached bool // the answer is a stream, which ends the request itself
+	err      error
+	span     trace.Span // nil where nothing is traced
+}
+
+// The keys under which a request is found.
+type (
+	userValueKey struct{} // in fasthttp's
+	contextKey   struct{} // in the handler's context
+)
+
+func requestOf(ctx context.Context) *request {
+	r, _ := ctx.Value(contextKey{}).(*request)
+	return r
+}
+
+// RequestID gives the id of the request that ctx belongs to: what X-Request-Id
+// answers, problems carry and logs show. It is empty outside of a request.
+func RequestID(ctx context.Context) string {
+	if r := requestOf(ctx); r != nil {
+		return r.id
+	}
+	return ""
+}
+
+// ClientIP gives the address of the client that ctx's request comes from: that
+// of its connection, or what a trusted proxy says it is. It is empty outside of
+// a request.
+func ClientIP(ctx context.Context) string {
+	if r := requestOf(ctx); r != nil {
+		return r.client.String()
+	}
+	return ""
+}
+
+// maxRequestID is how long an X-Request-Id may be that is taken over.
+const maxRequestID = 64
+
+// isRequestID tells whether what the caller sent is safe to be shown.
+func isRequestID(sent []byte) bool {
+	if len(sent) == 0 || len(sent) > maxRequestID {
+		return false
+	}
+	for _, c := range sent {
+		if !isSafe[c] {
+			return false
+		}
+	}
+	return true
+}
+
+// isSafe tells the characters an X-Request-Id may have.
+var isSafe = func() (safe [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/+=" {
+		safe[c] = true
+	}
+	return safe
+}()
+
+// requestIDs makes ids of requests: a secret of this process and a count. They
+// are as unique as UUIDs, and a good deal quicker.
+type requestIDs struct {
+	process string
+	count   atomic.Uint64
+}
+
+func newRequestIDs(c clock.Clock) *requestIDs {
+	return &requestIDs{process: strings.ReplaceAll(c.Secret(), "-", "")[16:]}
+}
+
+func (ids *requestIDs) next() string {
+	id := make([]byte, 0, 32)
+	id = append(id, ids.process...)
+	id = append(id, '-')
+	return string(strconv.AppendUint(id, ids.count.Add(1), 36))
+}

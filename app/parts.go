@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
 	"stoa/platform/clock"
@@ -37,13 +36,10 @@ func newParts(ctx context.Context, s *settings, c clock.Clock) (p parts, stop fu
 	if err != nil {
 		return parts{}, nil, err
 	}
-	sender, err := mail.New(s.Mail, log)
+	sender, err := mail.New(s.Mail, c, log)
 	if err != nil {
 		return parts{}, nil, fmt.Errorf("mail: %w", err)
 	}
-	p = parts{clock: c, log: log, metrics: registry, gatherer: registry, mail: sender}
-	if s.Telemetry.OTLPEndpoint != "" {
-		p.tracer = otel.GetTracerProvider()
-	}
+	p = parts{clock: c, log: log, metrics: registry, gatherer: registry, mail: sender, tracer: tracing.Provider()}
 	return p, tracing.Stop, nil
 }

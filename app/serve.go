@@ -17,6 +17,7 @@ import (
 
 	"stoa/platform/clock"
 	"stoa/platform/module"
+	"stoa/platform/ratelimit"
 	"stoa/platform/web"
 )
 
@@ -112,6 +113,8 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 		return err
 	}
 
+	operations := web.NewOps(server)
+
 	// Work outlives the request to stop: what requests that still run need goes on.
 	working, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWork()
@@ -119,7 +122,7 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 	g.Go(func() error { return sh.run(failing) })
 	g.Go(func() error { return server.Serve(public) })
 	if ops != nil {
-		g.Go(func() error { return server.ServeOps(ops) })
+		g.Go(func() error { return operations.Serve(ops) })
 	}
 	greet(out, s, sh, public.Addr(), ops, notes)
 
@@ -132,7 +135,8 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 	defer cancel()
 	stopErr := server.Shutdown(limited)
 	endWork()
-	stopErr = errors.Join(stopErr, g.Wait())
+	// Operators can look until the end.
+	stopErr = errors.Join(stopErr, operations.Shutdown(limited), g.Wait())
 	if stopErr == nil {
 		p.log.InfoContext(ctx, "stopped")
 	}
@@ -242,4 +246,9 @@ func reachable(a net.Addr) string {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// limiter has the server ask the limits of the process.
+func limiter(l *ratelimit.Limits) web.Limiter {
+	return func(_ context.Context, name, key string) web.Decision { return l.Take(name, key) }
 }

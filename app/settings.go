@@ -104,3 +104,9 @@ func load(modules []module.Module, files, set []string) (*settings, *config.Load
 	}
 	return s, loaded, nil
 }
+
+// Sections are all sections of the configuration of a binary that links these
+// modules, with their defaults.
+func Sections(modules ...module.Module) []config.Section {
+	return defaults().sections(modules)
+}

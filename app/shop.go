@@ -11,20 +11,16 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"stoa/platform/auth"
 	"stoa/platform/bus"
-	"stoa/platform/clock"
 	"stoa/platform/db"
 	"stoa/platform/idempotency"
 	"stoa/platform/inbox"
-	"stoa/platform/mail"
 	"stoa/platform/module"
 	"stoa/platform/outbox"
 	"stoa/platform/ratelimit"
-	"stoa/platform/saga"
 )
 
 // shop is a set of modules that runs in this process.

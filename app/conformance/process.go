@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -175,7 +176,7 @@ func (s *process) Command(t testing.TB, stdin string, args ...string) Result {
 	t.Helper()
 	ctx, cancel := clock.WithDeadline(t.Context(), system(), system().Now().Add(commandTimeout))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.binary, append(args, s.set...)...)
+	cmd := exec.CommandContext(ctx, s.binary, append(slices.Clone(s.set), args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
 	err := cmd.Run()

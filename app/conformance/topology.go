@@ -37,8 +37,8 @@ type Shop interface {
 	// Restart runs it again after Kill or Stop, on the same data, and waits until
 	// it is ready.
 	Restart(t testing.TB)
-	// Command runs `stoa` with these arguments and the configuration of the shop,
-	// also while the shop runs.
+	// Command runs `stoa` with the configuration of the shop and then these
+	// arguments, which win over it, also while the shop runs.
 	Command(t testing.TB, stdin string, args ...string) Result
 }
 
@@ -68,7 +68,7 @@ func Run(t *testing.T, topology Topology) {
 			"products": products(), "categories": categories(), "search": searching(), "inventory": inventory(), "imports": imports(), "exports": exports(),
 			"carts": carts(), "checkout": checkout(), "payment": payment(), "order lists": orderLists(), "cancellation": cancellation(),
 			"fulfilment": fulfilment(), "refunds": refunds(), "idempotency": idempotency(), "races": races(),
-			"tokens": tokens(), "authorization": authorization(), "bodies": bodies(), "values": values(), "addresses of pages": paths(), "protocol": protocol(),
+			"tokens": tokens(), "authorization": authorization(), "bodies": bodies(), "values": values(), "paths": paths(), "protocol": protocol(),
 			"limits": limits(), "commands": commands(), "demo": demo(), "crash": crash(), "drain": drain(),
 		} {
 			t.Run(name, func(t *testing.T) {

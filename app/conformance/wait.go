@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ func eventually(t testing.TB, within time.Duration, what string, check func() er
 		}
 	}
 }
+
+// errNotYet says that what is waited for has not come.
+var errNotYet = errors.New("not yet")
 
 // together calls do n times at once and gives what each call gave.
 func together[T any](n int, do func(i int) T) []T {

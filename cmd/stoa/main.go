@@ -8,8 +8,12 @@ import (
 	orders "stoa/modules/orders/module"
 	payments "stoa/modules/payments/module"
 	users "stoa/modules/users/module"
+	"stoa/platform/module"
 )
 
-func main() {
-	app.Main(users.New(), catalog.New(), payments.New(), orders.New())
+func main() { app.Main(modules()...) }
+
+// modules are those that this binary links.
+func modules() []module.Module {
+	return []module.Module{users.New(), catalog.New(), payments.New(), orders.New()}
 }

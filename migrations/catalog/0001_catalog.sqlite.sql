@@ -91,26 +91,28 @@ CREATE TABLE reservations (
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE state = 'held';
 
 -- What lists are made from: a row for each product and each scope it is listed
--- in, with all that a list sorts by. So a list of any one scope in any order is
--- the beginning of an index, however many products there are. The scopes:
+-- in, with all that a list sorts by. So a list of all products or those of a
+-- category, in any order, is the beginning of an index, however many there are.
+-- The scopes:
 --   ''             all products
 --   c<number>      those in a category or below it
 --   t<tag>         those with a tag, folded
 --   v<vendor>      those of a vendor, folded
 --   s              those of which something is available
+-- Numbers are given in the order in which products are made, so the primary key
+-- is the order by age.
 CREATE TABLE listings (
-    product    INTEGER NOT NULL REFERENCES products (number),
-    scope      TEXT    NOT NULL,
-    status     TEXT    NOT NULL,
-    created_at BIGINT  NOT NULL,
-    price      BIGINT  NOT NULL, -- the lowest of its variants; without any, above all prices
-    currency   TEXT    NOT NULL, -- of its prices
-    title      TEXT    NOT NULL, -- folded
-    PRIMARY KEY (product, scope)
+    scope    TEXT    NOT NULL,
+    status   TEXT    NOT NULL,
+    product  INTEGER NOT NULL,
+    price    BIGINT  NOT NULL, -- the lowest of its variants; without any, above all prices
+    highest  BIGINT  NOT NULL,
+    currency TEXT    NOT NULL, -- of its prices; '' where they are in several
+    title    TEXT    NOT NULL, -- folded
+    PRIMARY KEY (scope, status, product)
 ) WITHOUT ROWID;
-CREATE INDEX listings_age ON listings (scope, status, created_at, product);
-CREATE INDEX listings_price ON listings (scope, status, price, product, currency);
-CREATE INDEX listings_title ON listings (scope, status, title, product);
+CREATE INDEX listings_price ON listings (scope, status, price, product, highest, currency) WHERE scope < 's';
+CREATE INDEX listings_title ON listings (scope, status, title, product) WHERE scope < 's';
 
 -- +goose Down
 DROP TABLE listings;

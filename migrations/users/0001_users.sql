@@ -71,12 +71,14 @@ CREATE INDEX revocations_recorded ON revocations (recorded_at);
 CREATE INDEX revocations_expiry ON revocations (expires_at);
 
 -- Asked-for password resets that no mail has been sent for yet, whether there
--- is such an account or not.
+-- is such an account or not: each request adds a row, and so takes the same time.
 CREATE TABLE reset_requests (
-    email_key TEXT   PRIMARY KEY,
+    id        TEXT   PRIMARY KEY,
+    email_key TEXT   NOT NULL,
     due_at    BIGINT NOT NULL, -- when somebody should look at it (again)
     attempts  BIGINT NOT NULL
 );
+CREATE INDEX reset_requests_email ON reset_requests (email_key);
 CREATE INDEX reset_requests_due ON reset_requests (due_at);
 
 CREATE TABLE reset_tokens (

@@ -75,14 +75,12 @@ func OpenKeys(config Config, c clock.Clock, log *slog.Logger) (*Keys, error) {
 
 // Run replaces keys when it is time, until ctx ends.
 func (k *Keys) Run(ctx context.Context) error {
-	for {
-		if err := clock.Sleep(ctx, k.clock, tendEvery); err != nil {
-			return nil //nolint:nilerr // the end of ctx is how it ends
-		}
+	for clock.Sleep(ctx, k.clock, tendEvery) == nil {
 		if err := k.tend(); err != nil {
 			k.log.ErrorContext(ctx, "signing keys could not be looked after; those there are go on signing", "error", err)
 		}
 	}
+	return nil
 }
 
 // JWKS gives every key by which a token may be verified, now and soon.

@@ -235,6 +235,19 @@ func TestEveryKeyIsAnEnvironmentVariable(t *testing.T) {
 	require.Equal(t, map[string][]string{"orders": {"a:1", "b:2"}}, s.directory.Static)
 }
 
+func TestDefaultsThatAreSharedAreNotWrittenTo(t *testing.T) {
+	t.Parallel()
+	lists, maps := []string{"a", "b"}, map[string]int64{"USD": 1}
+	s := newSettings()
+	s.server.Proxies, s.shop.Shipping = lists, maps
+	_, err := config.Load(config.Sources{Set: []string{"http.trusted_proxies=x", "shop.shipping.EUR=2"}}, s.sections())
+	require.NoError(t, err)
+	require.Equal(t, []string{"x"}, s.server.Proxies)
+	require.Equal(t, map[string]int64{"USD": 1, "EUR": 2}, s.shop.Shipping)
+	require.Equal(t, []string{"a", "b"}, lists)
+	require.Equal(t, map[string]int64{"USD": 1}, maps)
+}
+
 func TestFlagsNameKeysAsFilesDo(t *testing.T) {
 	t.Parallel()
 	s := newSettings()
@@ -269,7 +282,7 @@ http:
   read_timeout: 10
   body_limit: lots
   workers: 0
-  driver: nat
+  driver: nast
   tls: yes
   level: medium
   ratio: 2
@@ -282,7 +295,7 @@ shop:
 		`stoa.yaml:4: http.read_timeout: "10" is not a duration: write a number and a unit, such as 250ms, 10s, 5m or 1h30m`,
 		`stoa.yaml:5: http.body_limit: "lots" is not a size: write a whole number and a unit, such as 512B, 64KiB or 1MiB`,
 		`stoa.yaml:6: http.workers: "0" is out of range: from 1 to 64`,
-		`stoa.yaml:7: http.driver: "nat" is not allowed; allowed: inproc, nats; did you mean nats?`,
+		`stoa.yaml:7: http.driver: "nast" is not allowed; allowed: inproc, nats; did you mean nats?`,
 		`stoa.yaml:8: http.tls: "yes" is neither true nor false`,
 		`stoa.yaml:9: http.level: "medium" is neither low nor high`,
 		`stoa.yaml:10: http.ratio: "2" is out of range: from 0 to 1`,
@@ -292,10 +305,10 @@ shop:
 		`STOA_HTTP_WORKERS: http.workers: "9999999999999999999" is out of range`,
 		`STOA_HTT_ADDR: no key has this environment variable; did you mean STOA_HTTP_ADDR?`,
 		`STOA_ZZZ: no key has this environment variable`,
-		`--set http.read_timeout: http.read_timeout: "-1s" is out of range: at least 0`,
-		`--set read_timeout: read_timeout: there is no such key; did you mean http.read_timeout?`,
+		`--set http.read_timeout: "-1s" is out of range: at least 0`,
+		`--set read_timeout: there is no such key; did you mean http.read_timeout?`,
 		`--set nonsense: is not an assignment: write --set key=value`,
-		`--set http: http: is a section: give a key below it`,
+		`--set http: is a section: give a key below it`,
 	}, faults(t, config.Sources{
 		Files:   []string{file, "missing.yaml"},
 		Environ: []string{"STOA_ZZZ=1", "STOA_HTT_ADDR=1", "STOA_HTTP_WORKERS=9999999999999999999"},
@@ -319,7 +332,7 @@ func TestFaultsNeverShowSecrets(t *testing.T) {
 		"http.passwort=hunter2",
 	}})
 	require.Len(t, lines, 4)
-	require.Equal(t, "--set http.auth.pin: http.auth.pin: will not do (the value is secret)", lines[0])
+	require.Equal(t, "--set http.auth.pin: will not do (the value is secret)", lines[0])
 	require.NotContains(t, strings.Join(lines, "\n"), "hunter2")
 	require.Contains(t, lines[1], `"nats://user:***@broker"`)
 }
@@ -330,7 +343,7 @@ func TestErrorsOfTheVocabularyGiveTheirMessage(t *testing.T) {
 	_, err := config.Load(config.Sources{Set: []string{"shop.shares.NO=lots"}}, []config.Section{{Key: "shop", Target: &struct {
 		Shares map[string]share `koanf:"shares" keys:"upper"`
 	}{}}, {Key: "shop", Target: &s}})
-	require.ErrorContains(t, err, "--set shop.shares.NO: shop.shares.NO: \"lots\" is no share")
+	require.ErrorContains(t, err, "--set shop.shares.NO: \"lots\" is no share")
 	require.NotContains(t, err.Error(), "test.bad_share")
 }
 
@@ -408,11 +421,14 @@ func TestTargetsValidateThemselves(t *testing.T) {
 	require.Empty(t, load("mail.smtp.port=26"))
 	require.Equal(t, "the configuration has 3 faults"+
 		"\n  default: mail.smtp.host: is needed with mail.driver smtp"+
-		"\n  --set mail.smtp.port: mail.smtp.port: 26 is not a port"+
-		"\n  --set mail.driver: mail.driver: why", load("mail.driver=smtp", "mail.smtp.port=26"))
+		"\n  --set mail.smtp.port: 26 is not a port"+
+		"\n  --set mail.driver: why", load("mail.driver=smtp", "mail.smtp.port=26"))
 	require.Contains(t, load("mail.driver=smtp", "mail.smtp.port=27"), "mail: something else")
 	// What a fault has left empty is not reported again as missing.
 	require.NotContains(t, load("mail.driver=smtp", "mail.smtp.hots=x"), "is needed")
+	_, err := config.Load(config.Sources{Files: []string{"missing.yaml"}, Set: []string{"mail.driver=smtp"}},
+		[]config.Section{{Key: "mail", Target: &validated{Driver: "log"}}})
+	require.EqualError(t, err, "the configuration has a fault\n  missing.yaml: there is no such file")
 }
 
 func TestSectionsMayShareAKey(t *testing.T) {

@@ -22,15 +22,16 @@ type Fault struct {
 	Problem string
 }
 
-// Error gives source, key and problem in one line.
+// Error gives source, key and problem in one line. A flag names its key already.
 func (f *Fault) Error() string {
-	var parts []string
-	for _, p := range []string{f.Source, f.Key, f.Problem} {
-		if p != "" {
-			parts = append(parts, p)
-		}
+	text := f.Problem
+	if f.Key != "" && !strings.HasSuffix(f.Source, " "+f.Key) {
+		text = f.Key + ": " + text
 	}
-	return strings.Join(parts, ": ")
+	if f.Source != "" {
+		text = f.Source + ": " + text
+	}
+	return text
 }
 
 // BadValue is how Validate reports a field: key is relative to the section,

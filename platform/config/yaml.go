@@ -50,7 +50,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, cannotRead(err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return nil, cannotRead(err)

@@ -75,13 +75,20 @@ func (w *groupWriter) write(ctx context.Context, fn func(ctx context.Context, tx
 	if inside, ok := ctx.Value(insideWrite{w}).(bool); ok && inside {
 		return fmt.Errorf("%s: %w", w.name, ErrNestedWrite)
 	}
+	select {
+	case <-w.closing:
+		return w.closed()
+	default:
+	}
 	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
 	select {
 	case w.queue <- j:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-w.closing:
-		return ErrUnavailable.Because(fmt.Errorf("%s is closed", w.name))
+		return w.closed()
+	case <-w.stopped:
+		return w.closed()
 	}
 	select {
 	case <-j.done:
@@ -94,7 +101,7 @@ func (w *groupWriter) write(ctx context.Context, fn func(ctx context.Context, tx
 		select {
 		case <-j.done:
 		default:
-			return ErrUnavailable.Because(fmt.Errorf("%s is closed", w.name))
+			return w.closed()
 		}
 	}
 	if j.panic != nil {
@@ -135,23 +142,40 @@ func (w *groupWriter) run() {
 
 // commit runs a group in one transaction and tells each of its callers.
 func (w *groupWriter) commit(group []*job) {
+	ended := false
 	defer func() {
 		for _, j := range group {
+			if !ended && j.err == nil {
+				// A function has ended this goroutine (runtime.Goexit), and what
+				// was done is lost with the connection.
+				j.err = ErrUnavailable.Because(fmt.Errorf("%s: the writer has ended", w.name))
+			}
 			close(j.done)
 		}
 	}()
+	w.runGroup(group)
+	ended = true
+}
+
+func (w *groupWriter) runGroup(group []*job) {
 	ctx := context.Background()
 	// began counts the jobs that have changed something in this transaction.
 	began := group[:0:0]
 	open := false
+	var away error // why no transaction could begin
 	for _, j := range group {
 		if err := j.ctx.Err(); err != nil || !j.taken.CompareAndSwap(false, true) {
 			j.err = err
 			continue
 		}
 		if !open {
-			if _, err := w.conn.Conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-				j.err = w.failed("begin", err)
+			if away == nil {
+				if _, err := w.conn.Conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+					away = w.failed("begin", err)
+				}
+			}
+			if away != nil {
+				j.err = away // the others of the group do not wait as long again
 				continue
 			}
 			open = true
@@ -216,6 +240,10 @@ func (w *groupWriter) rollback(jobs []*job, cause error) {
 	}
 	// SQLite may have ended it already; then there is nothing to do.
 	_, _ = w.conn.Conn.ExecContext(context.Background(), "ROLLBACK")
+}
+
+func (w *groupWriter) closed() error {
+	return ErrUnavailable.Because(fmt.Errorf("%s is closed", w.name))
 }
 
 func (w *groupWriter) failed(what string, err error) error {

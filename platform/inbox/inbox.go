@@ -48,10 +48,14 @@ type Inbox struct {
 	wake     chan struct{}
 
 	retention time.Duration
+	attempts  int64
 }
 
-// Options are how an inbox works; the zero value is right for tests.
+// Options are how an inbox works; the zero value is right.
 type Options struct {
+	// Attempts is how often an event is tried that keeps failing for good
+	// before it is parked; 0 is 8.
+	Attempts int64
 	// Retention is how long an event that is done is remembered, so that it is
 	// known when it comes again; 0 is 8 days. At least as long as outboxes.
 	Retention time.Duration
@@ -62,9 +66,12 @@ func New(module string, d *db.DB, c clock.Clock, log *slog.Logger, o Options) *I
 	if o.Retention == 0 {
 		o.Retention = 8 * 24 * time.Hour
 	}
+	if o.Attempts == 0 {
+		o.Attempts = 8
+	}
 	return &Inbox{
 		module: module, db: d, clock: c, log: log,
-		handlers: map[string]Handler{}, wake: make(chan struct{}, 1), retention: o.Retention,
+		handlers: map[string]Handler{}, wake: make(chan struct{}, 1), retention: o.Retention, attempts: o.Attempts,
 	}
 }
 

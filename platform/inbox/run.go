@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -27,9 +28,8 @@ const (
 	sweepEvery = 10 * time.Minute
 	// The pauses between attempts, doubling.
 	firstPause, longestPause = 100 * time.Millisecond, time.Minute
-	// An event is parked after so many attempts, or, where the fault is
-	// temporary, after so long.
-	mostAttempts, longestOutage = 8, 24 * time.Hour
+	// longestOutage is for how long an event is tried whose fault is temporary.
+	longestOutage = 24 * time.Hour
 	// errorLength is how much of an error is kept beside its event, in bytes.
 	errorLength = 1000
 )
@@ -75,13 +75,18 @@ func (i *Inbox) Run(ctx context.Context) error {
 	)
 	defer running.Wait()
 	for ctx.Err() == nil {
+		// What runs while we look may be done when we come to it, and must not
+		// be run again.
+		mu.Lock()
+		ran := maps.Clone(busy)
+		mu.Unlock()
 		list, err := i.due(ctx)
 		if err != nil && ctx.Err() == nil {
 			i.log.WarnContext(ctx, "events wait in the inbox", "module", i.module, "error", err)
 		}
 		for _, d := range list {
 			mu.Lock()
-			if busy[d.key()] || len(busy) >= workers {
+			if ran[d.key()] || busy[d.key()] || len(busy) >= workers {
 				mu.Unlock()
 				continue
 			}
@@ -149,9 +154,9 @@ func (i *Inbox) attempt(ctx context.Context, d delivery) {
 	text := err.Error()
 	text = text[:min(len(text), errorLength)]
 	log := i.log.With("module", i.module, "handler", d.handler, "aggregate", d.aggregate, "attempt", d.attempts+1, "error", err)
-	give := d.attempts+1 >= mostAttempts
+	give := d.attempts+1 >= i.attempts
 	if errs.KindOf(err).Temporary() {
-		give = now.Sub(d.receivedAt.Time) >= longestOutage
+		give = give && now.Sub(d.receivedAt.Time) >= longestOutage
 	}
 	pause := min(firstPause<<min(d.attempts, 20), longestPause)
 	record := func(ctx context.Context, tx *db.Tx) error {
@@ -174,6 +179,7 @@ func (i *Inbox) attempt(ctx context.Context, d delivery) {
 	}
 }
 
+// errDone says that somebody else has dealt with the event meanwhile.
 var errDone = errors.New("done by somebody else")
 
 func (i *Inbox) handle(ctx context.Context, d delivery) (err error) {
@@ -196,15 +202,18 @@ func (i *Inbox) handle(ctx context.Context, d delivery) (err error) {
 		return err
 	}
 	err = i.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if n, err := db.Affected(finish.Exec(ctx, tx, db.NewTime(i.clock.Now()), d.position)); err != nil || n == 0 {
-			return errors.Join(err, errDone)
-		}
-		if effect == nil {
+		n, err := db.Affected(finish.Exec(ctx, tx, db.NewTime(i.clock.Now()), d.position))
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return errDone
+		case effect == nil:
 			return nil
 		}
 		return effect(ctx, tx)
 	})
-	if err == errDone { //nolint:errorlint // exactly this: joined with another error it is a failure
+	if errors.Is(err, errDone) {
 		return nil
 	}
 	return err

@@ -137,7 +137,7 @@ func (s *SMTP) client(d *dialled) (*gomail.Client, error) {
 // message, which the client minds only while it dials, and in any case, also
 // where the client fails and leaves it open.
 type dialled struct {
-	ctx      context.Context //nolint:containedctx // it lives as long as one Send
+	ctx      context.Context // of the one Send that it serves
 	tls      *tls.Config
 	implicit bool
 

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"hash/maphash"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -95,7 +96,9 @@ func (f *Failures) Begin(account, address string) (*Attempt, time.Duration) {
 	if f == nil {
 		return &Attempt{}, 0
 	}
-	address = host(address)
+	if addr, err := netip.ParseAddr(address); err == nil {
+		address = ofHost(addr).String()
+	}
 	a := &Attempt{failures: f, pair: f.key("pair", account, address)}
 	keys := []counted{{key: f.key("account", account)}, {key: f.key("address", address), shared: true}}
 	now := f.clock.Now().UnixNano()

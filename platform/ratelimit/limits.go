@@ -124,7 +124,7 @@ func (l *Limits) Take(name, key string) Decision {
 	if lim == nil {
 		return Decision{Allowed: true}
 	}
-	return lim.take(maphash.String(lim.seed, host(key)), l.clock.Now().UnixNano())
+	return lim.take(hash(lim.seed, key), l.clock.Now().UnixNano())
 }
 
 // take is GCRA as a virtual schedule: each request moves the time at which the
@@ -150,16 +150,23 @@ func (l *limit) take(key uint64, now int64) Decision {
 	return d
 }
 
-// host gives what of an address one host is given, and any other key as it is.
-func host(key string) string {
+// hash gives a key's place in a table: the same for all addresses of one host.
+func hash(seed maphash.Seed, key string) uint64 {
 	addr, err := netip.ParseAddr(key)
 	if err != nil {
-		return key
+		return maphash.String(seed, key)
 	}
+	host := ofHost(addr).As16()
+	return maphash.Bytes(seed, host[:])
+}
+
+// ofHost gives the part of an address that one host is given: an IPv4 address,
+// or the /64 of an IPv6 address.
+func ofHost(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is4() {
-		return addr.String()
+		return addr
 	}
 	prefix, _ := addr.Prefix(64) // fails only for lengths that there are not
-	return prefix.Addr().String()
+	return prefix.Addr()
 }

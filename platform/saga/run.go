@@ -20,16 +20,22 @@ type execution[T any] struct {
 
 	mu      sync.Mutex
 	effects []db.Effect // of steps that are done and not committed
+	undone  []db.Effect // of steps that were taken back
 	done    int         // the step after the last that is done
 	kept    []byte      // data, JSON, as it was after that step
 	lost    error       // set when the saga is no longer ours
 }
 
-// errNotOurs says that somebody else has the lease.
-var errNotOurs = errors.New("saga: another runner has it")
+var (
+	// errNotOurs says that somebody else has the lease.
+	errNotOurs = errors.New("saga: another runner has it")
+	// errPutOff says that the saga has been given out of hand until a pause is over.
+	errPutOff = errors.New("saga: it is put off")
+)
 
-// run carries a saga on until it ends or has to wait.
-func (r *Runner[T]) run(ctx context.Context, i *instance[T]) {
+// run carries a saga on until it ends or has to wait. It is true where the
+// saga waits to be taken up again.
+func (r *Runner[T]) run(ctx context.Context, i *instance[T]) (waits bool) {
 	e := &execution[T]{Runner: r, instance: i, done: i.step}
 	err := e.keep()
 	if err == nil && i.state == Running {
@@ -38,19 +44,22 @@ func (r *Runner[T]) run(ctx context.Context, i *instance[T]) {
 	if err == nil && i.state == Undoing {
 		err = e.backward(ctx)
 	}
+	if errors.Is(err, ErrAbandoned) {
+		err = e.end(ctx, Abandoned, nil)
+	}
 	switch {
 	case err == nil || ctx.Err() != nil || errors.Is(err, errNotOurs):
-	case errors.Is(err, ErrAbandoned):
-		if err := e.end(ctx, Abandoned, nil); err != nil {
-			r.log.WarnContext(ctx, "saga could not be ended", "id", i.id, "error", err)
-		}
-	default:
-		r.log.WarnContext(ctx, "saga waits", "id", i.id, "state", i.state, "attempt", i.attempts, "error", err)
-		e.effects = nil // their steps are called again
-		if err := e.putOff(ctx); err != nil {
-			r.log.WarnContext(ctx, "saga waits until its lease is over", "id", i.id, "error", err)
-		}
+		return false
+	case errors.Is(err, errPutOff):
+		return true
 	}
+	r.log.WarnContext(ctx, "saga waits", "id", i.id, "state", i.state, "attempt", i.attempts, "error", err)
+	e.undone = nil // their steps are called again
+	if err := e.putOff(ctx); !errors.Is(err, errPutOff) {
+		r.log.WarnContext(ctx, "saga waits until its lease is over", "id", i.id, "error", err)
+		return false
+	}
+	return true
 }
 
 // forward does the steps that are left, then ends the saga.
@@ -158,7 +167,8 @@ func (e *execution[T]) failed(ctx context.Context, step Step[T], err error) erro
 	return e.save(ctx, e.name, e.Runner.clock.Now().Add(lease))
 }
 
-// putOff gives the saga out of hand until a pause is over.
+// putOff gives the saga out of hand until a pause is over. Where that could be
+// written it returns errPutOff.
 func (e *execution[T]) putOff(ctx context.Context) error {
 	now := e.Runner.clock.Now()
 	pause := min(firstPause<<min(e.attempts, 20), longestPause)
@@ -166,11 +176,10 @@ func (e *execution[T]) putOff(ctx context.Context) error {
 		pause = max(min(pause, e.deadline.Sub(now)), 0)
 	}
 	e.attempts++
-	err := e.save(ctx, "", now.Add(pause))
-	if err == nil {
-		e.look()
+	if err := e.save(ctx, "", now.Add(pause)); err != nil {
+		return err
 	}
-	return err
+	return errPutOff
 }
 
 // storedCause is why a saga is undone, as it is kept.
@@ -201,9 +210,10 @@ func (e *execution[T]) backward(ctx context.Context) error {
 			return fmt.Errorf("undo %s: %w", e.saga.Steps[step].Name, err)
 		}
 		if effect != nil {
-			e.mu.Lock()
-			e.effects = append(e.effects, effect)
-			e.mu.Unlock()
+			e.undone = append(e.undone, effect)
+		}
+		if err := e.keep(); err != nil {
+			return err
 		}
 	}
 	return e.end(ctx, Undone, func(ctx context.Context, tx *db.Tx) error {
@@ -224,11 +234,9 @@ func (e *execution[T]) flush(ctx context.Context) error {
 func (e *execution[T]) save(ctx context.Context, holder string, due time.Time) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	err := e.db.Write(context.WithoutCancel(ctx), func(ctx context.Context, tx *db.Tx) error {
-		for _, effect := range e.effects {
-			if err := effect(ctx, tx); err != nil {
-				return err
-			}
+	err := e.write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := all(ctx, tx, e.effects); err != nil {
+			return err
 		}
 		n, err := db.Affected(advance.Exec(ctx, tx, e.state, e.done, string(e.kept), e.cause, e.attempts, db.NewTime(due), holder, e.saga.Kind, e.id, e.name))
 		if err == nil && n == 0 {
@@ -248,12 +256,10 @@ func (e *execution[T]) save(ctx context.Context, holder string, due time.Time) e
 func (e *execution[T]) end(ctx context.Context, state State, last db.Effect) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	err := e.db.Write(context.WithoutCancel(ctx), func(ctx context.Context, tx *db.Tx) error {
+	err := e.write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if state != Abandoned {
-			for _, effect := range e.effects {
-				if err := effect(ctx, tx); err != nil {
-					return err
-				}
+			if err := errors.Join(all(ctx, tx, e.effects), all(ctx, tx, e.undone)); err != nil {
+				return err
 			}
 		}
 		if last != nil {
@@ -271,4 +277,25 @@ func (e *execution[T]) end(ctx context.Context, state State, last db.Effect) err
 		e.trace(Point{e.saga.Kind, e.id, "", "commit"})
 	}
 	return err
+}
+
+// write runs a transaction that the end of the process does not cut short. A
+// panic in an effect is its error: it must not take the process down, which
+// would meet it again as soon as it is back.
+func (e *execution[T]) write(ctx context.Context, fn func(ctx context.Context, tx *db.Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return e.db.Write(context.WithoutCancel(ctx), fn)
+}
+
+func all(ctx context.Context, tx *db.Tx, effects []db.Effect) error {
+	for _, effect := range effects {
+		if err := effect(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
 }

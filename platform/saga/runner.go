@@ -2,6 +2,7 @@ package saga
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,11 +83,10 @@ func NewRunner[T any](s Saga[T], d *db.DB, c clock.Clock, log *slog.Logger, o Op
 
 var (
 	insert = db.NewStatement(`INSERT INTO sagas (kind, id, state, step, data, due_at, deadline_at, lease, started_at) VALUES ($1, $2, 'running', 0, $3, $4, $5, $6, $7)`)
-	// take claims what is due: its pause is over, or its runner has died.
-	take = db.NewStatement(`UPDATE sagas SET lease = $1, due_at = $2
-		WHERE kind = $3 AND ended_at IS NULL AND id IN (
-			SELECT id FROM sagas WHERE kind = $3 AND ended_at IS NULL AND due_at <= $4 ORDER BY due_at LIMIT $5)
-		RETURNING id, state, step, data, error, attempts, deadline_at`)
+	// due gives what is to be looked at: its pause is over, or its runner has died.
+	due   = db.NewStatement(`SELECT id FROM sagas WHERE kind = $1 AND ended_at IS NULL AND due_at <= $2 ORDER BY due_at LIMIT $3`)
+	claim = db.NewStatement(`UPDATE sagas SET lease = $1, due_at = $2 WHERE kind = $3 AND id = $4 AND ended_at IS NULL AND due_at <= $5
+		RETURNING state, step, data, error, attempts, deadline_at`)
 	renew = db.NewStatement(`UPDATE sagas SET due_at = $1 WHERE kind = $2 AND id = $3 AND lease = $4 AND ended_at IS NULL`)
 	// orphans are what an earlier life of a database that one process has left.
 	orphans = db.NewStatement(`UPDATE sagas SET due_at = $1 WHERE kind = $2 AND ended_at IS NULL AND lease <> '' AND lease <> $3`)
@@ -110,9 +110,11 @@ func (r *Runner[T]) Start(ctx context.Context, tx *db.Tx, id string, data T, dea
 		return fmt.Errorf("start %s: %w", r.saga.Kind, err)
 	}
 	tx.AfterCommit(func() {
+		r.hold(id)
 		select {
 		case r.fresh <- &instance[T]{id: id, state: Running, data: data, deadline: deadline}:
 		default: // too many at once: it is found when its lease is over
+			r.release(id)
 		}
 	})
 	return nil
@@ -127,8 +129,8 @@ func (r *Runner[T]) Run(ctx context.Context) error {
 		if err := r.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 			_, err := orphans.Exec(ctx, tx, db.NewTime(r.clock.Now()), r.saga.Kind, r.name)
 			return err
-		}); err != nil {
-			return err
+		}); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("take over sagas of kind %s: %w", r.saga.Kind, err)
 		}
 	}
 	running.Go(func() { r.renewals(ctx) })
@@ -141,11 +143,16 @@ func (r *Runner[T]) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return
 		}
-		r.hold(i.id)
 		running.Go(func() {
-			defer func() { <-slots }()
-			defer r.release(i.id)
-			r.run(ctx, i)
+			waits := false
+			defer func() {
+				r.release(i.id)
+				if waits {
+					r.look()
+				}
+				<-slots
+			}()
+			waits = r.run(ctx, i)
 		})
 	}
 	for {
@@ -208,6 +215,13 @@ func (r *Runner[T]) release(id string) {
 	delete(r.held, id)
 }
 
+func (r *Runner[T]) holds(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, held := r.held[id]
+	return held
+}
+
 // heldSince gives what has run here since before t.
 func (r *Runner[T]) heldSince(t time.Time) []string {
 	r.mu.Lock()
@@ -221,41 +235,80 @@ func (r *Runner[T]) heldSince(t time.Time) []string {
 	return ids
 }
 
-// take claims what is due. Nothing is written where nothing is.
-func (r *Runner[T]) take(ctx context.Context) (list []*instance[T], err error) {
+// take claims what is due and does not run here. Nothing is written where there
+// is nothing.
+func (r *Runner[T]) take(ctx context.Context) ([]*instance[T], error) {
 	now := r.clock.Now()
-	var any int64
-	if err := anyDue.QueryRow(ctx, r.db.Read(), r.saga.Kind, db.NewTime(now)).Scan(&any); err != nil || any == 0 {
+	ids, err := r.due(ctx, now)
+	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	err = r.db.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+	var list []*instance[T]
+	err = r.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		list = nil
-		rows, err := take.Query(ctx, tx, r.name, db.NewTime(now.Add(lease)), r.saga.Kind, db.NewTime(now), parallel/2)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, rows.Close()) }()
-		for rows.Next() {
-			var (
-				i        instance[T]
-				text     string
-				deadline db.Time
-			)
-			if err := rows.Scan(&i.id, &i.state, &i.step, &text, &i.cause, &i.attempts, &deadline); err != nil {
+		for _, id := range ids {
+			i, err := r.claim(ctx, tx, id, now)
+			if err != nil {
 				return err
 			}
-			i.deadline = deadline.Time
-			if err := json.Unmarshal([]byte(text), &i.data); err != nil {
-				return fmt.Errorf("saga %s %s: %w", r.saga.Kind, i.id, err)
+			if i != nil {
+				list = append(list, i)
 			}
-			list = append(list, &i)
 		}
-		return rows.Err()
+		return nil
 	})
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range list {
+		r.hold(i.id)
+	}
+	return list, nil
 }
 
-var anyDue = db.NewStatement(`SELECT EXISTS (SELECT 1 FROM sagas WHERE kind = $1 AND ended_at IS NULL AND due_at <= $2)`)
+// due gives what is to be looked at, without what runs here already: its lease
+// may be late, and it is in good hands.
+func (r *Runner[T]) due(ctx context.Context, now time.Time) (ids []string, err error) {
+	rows, err := due.Query(ctx, r.db.Read(), r.saga.Kind, db.NewTime(now), parallel)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		if !r.holds(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, rows.Err()
+}
+
+// claim takes one saga. It gives nil where another runner was quicker, and
+// where the saga cannot be read, which is no reason to hold others up.
+func (r *Runner[T]) claim(ctx context.Context, tx *db.Tx, id string, now time.Time) (*instance[T], error) {
+	var (
+		i        = instance[T]{id: id}
+		text     string
+		deadline db.Time
+	)
+	err := claim.QueryRow(ctx, tx, r.name, db.NewTime(now.Add(lease)), r.saga.Kind, id, db.NewTime(now)).
+		Scan(&i.state, &i.step, &text, &i.cause, &i.attempts, &deadline)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	i.deadline = deadline.Time
+	if err := json.Unmarshal([]byte(text), &i.data); err != nil {
+		r.log.ErrorContext(ctx, "the data of a saga cannot be read", "id", id, "error", err)
+		return nil, nil
+	}
+	return &i, nil
+}
 
 // renewals keeps the leases of what runs here for long.
 func (r *Runner[T]) renewals(ctx context.Context) {

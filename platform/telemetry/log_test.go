@@ -74,6 +74,15 @@ func TestARecordsOwnAttributeWins(t *testing.T) {
 	require.Contains(t, out.String(), `"request_id":"r1"`)
 }
 
+func TestTheContextsLastWordCounts(t *testing.T) {
+	t.Parallel()
+	ctx := telemetry.WithOrder(telemetry.WithOrder(context.Background(), "o1"), "o2")
+	var out bytes.Buffer
+	telemetry.NewLogger(&out, telemetry.LogConfig{Format: "json"}).InfoContext(ctx, "hello")
+	require.Equal(t, 1, strings.Count(out.String(), "order_id"))
+	require.Contains(t, out.String(), `"order_id":"o2"`)
+}
+
 func TestWhatTheContextSaysIsNeverInAGroup(t *testing.T) {
 	t.Parallel()
 	ctx := telemetry.WithRequest(context.Background(), "r1")
@@ -189,4 +198,3 @@ func BenchmarkInfo(b *testing.B) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
-

@@ -19,14 +19,14 @@ func (l oneLine) Write(record []byte) (int, error) {
 		end--
 	}
 	clean := record
-	if first := firstUnsafe(record[:end]); first < end {
+	if first := firstEscape(record[:end]); first < end {
 		clean = append([]byte(nil), record[:first]...)
 		for rest := record[first:end]; len(rest) > 0; {
 			r, size := utf8.DecodeRune(rest)
 			switch {
 			case r == utf8.RuneError && size == 1:
 				clean = append(clean, `\ufffd`...)
-			case unsafe(r):
+			case mustEscape(r):
 				clean = fmt.Appendf(clean, `\u%04x`, r)
 			default:
 				clean = append(clean, rest[:size]...)
@@ -41,16 +41,16 @@ func (l oneLine) Write(record []byte) (int, error) {
 	return len(record), nil
 }
 
-// firstUnsafe gives the index of the first rune that has to be escaped, and the
+// firstEscape gives the index of the first rune that has to be escaped, and the
 // length where there is none.
-func firstUnsafe(text []byte) int {
+func firstEscape(text []byte) int {
 	for i := 0; i < len(text); {
 		if b := text[i]; b >= ' ' && b < 0x7f {
 			i++
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && size == 1 || unsafe(r) {
+		if r == utf8.RuneError && size == 1 || mustEscape(r) {
 			return i
 		}
 		i += size
@@ -58,9 +58,9 @@ func firstUnsafe(text []byte) int {
 	return len(text)
 }
 
-// unsafe tells of the control characters (C0, DEL, C1), the separators that some
+// mustEscape tells of the control characters (C0, DEL, C1), the separators that some
 // viewers break lines at, and those that change the direction of text.
-func unsafe(r rune) bool {
+func mustEscape(r rune) bool {
 	switch {
 	case r < ' ', r >= 0x7f && r <= 0x9f:
 		return true

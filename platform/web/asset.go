@@ -34,6 +34,12 @@ func newAsset(kind string, plain []byte) *asset {
 	return newPackedAsset(kind, packed.Bytes())
 }
 
+// keep says how an answer may be kept (RFC 9111 §5.2.2).
+func (r *request) keep(how string) {
+	r.caching = true
+	r.http.Response.Header.Set(fasthttp.HeaderCacheControl, how)
+}
+
 // serve answers with the asset, or that the caller has it already.
 func (a *asset) serve(r *request) error {
 	resp, sent := &r.http.Response, &r.http.Request.Header

@@ -16,29 +16,25 @@ type Authenticator interface {
 	Verify(ctx context.Context, token string) (auth.Identity, error)
 }
 
-const headerAPIKey = "X-API-Key"
-
 // authenticate finds out who is calling. Whatever else a caller sends about who
 // it is (X-User-ID and the like) is not looked at by anything.
 func (r *request) authenticate() error {
 	if r.op.NoIdentity {
 		return nil
 	}
-	h := &r.http.Request.Header
-	tokens, keys := h.PeekAll(fasthttp.HeaderAuthorization), h.PeekAll(headerAPIKey)
+	token, key := r.sent.authorization, r.sent.apiKey
 	var verifier Authenticator
 	var secret string
-	switch len(tokens) + len(keys) {
-	case 0:
+	switch {
+	case token.times+key.times == 0:
 		return nil
-	case 1:
-		if len(keys) == 1 {
-			verifier, secret = r.server.deps.APIKeys, string(keys[0])
-			break
-		}
-		scheme, token, _ := strings.Cut(string(tokens[0]), " ")
+	case token.times+key.times > 1:
+	case key.times == 1:
+		verifier, secret = r.server.deps.APIKeys, string(key.value)
+	default:
+		scheme, value, _ := strings.Cut(string(token.value), " ")
 		if strings.EqualFold(scheme, "Bearer") {
-			verifier, secret = r.server.deps.Auth, strings.TrimSpace(token)
+			verifier, secret = r.server.deps.Auth, strings.TrimSpace(value)
 		}
 	}
 	if verifier == nil || secret == "" {

@@ -19,12 +19,8 @@ type conn struct {
 	err      error
 }
 
-const (
-	// lingerFor is how long a connection is read from after its last answer.
-	lingerFor = 500 * time.Millisecond
-	// lingerBytes is how much is read then.
-	lingerBytes = 1 << 20
-)
+// lingerFor is how long a connection is read from after its last answer.
+const lingerFor = 2 * time.Second
 
 // lingerOn has a connection closed slowly: what the client is still sending is
 // taken off it for a while, since closing a connection with unread data resets
@@ -40,7 +36,7 @@ func (c *conn) Close() error {
 	c.once.Do(func() {
 		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() && half.CloseWrite() == nil {
 			extendRead(c.Conn, lingerFor)
-			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes) // whatever comes of it, that is it
+			_, _ = io.Copy(io.Discard, c.Conn) // whatever comes of it, that is it
 		}
 		c.err = c.Conn.Close()
 		c.listener.forget(c)

@@ -16,15 +16,15 @@ const (
 // cors tells a browser whether a page of another origin may call, and answers
 // where it only asks (https://fetch.spec.whatwg.org/#http-cors-protocol).
 // Cookies play no part here, so credentials are never allowed.
-func (s *Server) cors(c *fasthttp.RequestCtx) (answered bool) {
+func (s *Server) cors(r *request) (answered bool) {
 	if len(s.origins) == 0 {
 		return false
 	}
-	h := &c.Response.Header
+	c, h := r.http, &r.http.Response.Header
 	if !s.origins["*"] {
 		h.Add(fasthttp.HeaderVary, fasthttp.HeaderOrigin)
 	}
-	origin := string(c.Request.Header.Peek(fasthttp.HeaderOrigin))
+	origin := string(r.sent.origin)
 	switch {
 	case origin == "":
 		return false

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +14,9 @@ import (
 type deadline struct {
 	parent  context.Context
 	at      time.Time
-	request *request
+	id      string
+	client  netip.Addr
+	request atomic.Pointer[request] // nil once it is over
 
 	mu    sync.Mutex
 	timed atomic.Pointer[timed]
@@ -40,7 +43,7 @@ func (d *deadline) Err() error { return d.begin().Err() }
 // context is asked: by it package context finds out whom to tell of the end.
 func (d *deadline) Value(key any) any {
 	if key == (contextKey{}) {
-		return d.request
+		return d
 	}
 	if t := d.timed.Load(); t != nil {
 		return t.Value(key)
@@ -71,6 +74,7 @@ func (d *deadline) end() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ended = true
+	d.request.Store(nil)
 	if t := d.timed.Load(); t != nil {
 		t.cancel()
 	}

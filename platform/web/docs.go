@@ -2,6 +2,8 @@ package web
 
 import (
 	"embed"
+	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -18,22 +20,26 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 
 // addDocs adds the page and what it is made of.
 func (s *Server) addDocs() {
-	page := newAsset("text/html; charset=utf-8", must(docsFiles.ReadFile("docs/index.html")))
-	s.addAsset("/docs", page)
-	for _, file := range []struct{ name, kind string }{
-		{"swagger-ui-bundle.js", "text/javascript; charset=utf-8"},
-		{"swagger-ui.css", "text/css; charset=utf-8"},
-	} {
-		s.addAsset("/docs/"+file.name, newPackedAsset(file.kind, must(docsFiles.ReadFile("docs/"+file.name+".gz"))))
-	}
-	s.addAsset("/docs/start.js", newAsset("text/javascript; charset=utf-8", must(docsFiles.ReadFile("docs/start.js"))))
+	const html, script, style = "text/html; charset=utf-8", "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+	s.addFile("/docs", "index.html", html)
+	s.addFile("/docs/start.js", "start.js", script)
+	s.addFile("/docs/swagger-ui-bundle.js", "swagger-ui-bundle.js.gz", script)
+	s.addFile("/docs/swagger-ui.css", "swagger-ui.css.gz", style)
 }
 
-func (s *Server) addAsset(path string, a *asset) {
+// addFile adds a file of the page.
+func (s *Server) addFile(path, name, kind string) {
+	load := sync.OnceValue(func() *asset {
+		text := must(docsFiles.ReadFile("docs/" + name)) // it is linked in
+		if strings.HasSuffix(name, ".gz") {
+			return newPackedAsset(kind, text)
+		}
+		return newAsset(kind, text)
+	})
 	s.serveGet(path, func(r *request, c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentSecurityPolicy, docsPolicy)
 		c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-		c.Set(fiber.HeaderCacheControl, "public, max-age=3600")
-		return a.serve(r)
+		r.keep("public, max-age=3600")
+		return load().serve(r)
 	})
 }

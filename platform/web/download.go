@@ -116,6 +116,7 @@ func (s *stream) Close() error {
 	}
 	s.closed = true
 	err := s.stop()
+	s.request.deadline.end()
 	s.request.done()
 	return err
 }

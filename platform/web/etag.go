@@ -62,15 +62,15 @@ func (r *request) tag() {
 	etag = append(etag, '-')
 	etag = strconv.AppendUint(etag, xxhash.Sum64(resp.Body()), 36)
 	etag = append(etag, '"')
-	resp.Header.SetBytesV(fasthttp.HeaderETag, etag)
-	if len(resp.Header.Peek(fasthttp.HeaderCacheControl)) == 0 {
-		resp.Header.Set(fasthttp.HeaderCacheControl, "private, no-cache")
-	}
-	sent := r.http.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)
-	if len(sent) == 0 || resp.StatusCode() != http.StatusOK || !r.http.IsGet() && !r.http.IsHead() {
+	resp.Header.SetCanonical(nameETag, etag)
+	if resp.StatusCode() != http.StatusOK || !r.http.IsGet() && !r.http.IsHead() {
 		return
 	}
-	if noneMatch(header(&r.http.Request.Header, fasthttp.HeaderIfNoneMatch), string(etag)) {
+	if !r.caching {
+		resp.Header.SetCanonical(nameCacheControl, valuePrivate)
+		r.caching = true
+	}
+	if len(r.sent.ifNoneMatch) == 0 || noneMatch(header(&r.http.Request.Header, fasthttp.HeaderIfNoneMatch), string(etag)) {
 		return
 	}
 	resp.ResetBody()

@@ -72,7 +72,7 @@ func (x *exchange) Query(name string) string { return string(x.http.QueryArgs().
 func (x *exchange) Header(name string) string {
 	switch name {
 	case fiber.HeaderAccept:
-		return jsonType // what else is asked for is made of that
+		return "" // what else is asked for is made of JSON afterwards
 	case fiber.HeaderContentType:
 		return x.body.kind
 	}
@@ -124,6 +124,9 @@ func (x *exchange) SetHeader(name, value string) {
 	case x.answered:
 	case name == fiber.HeaderETag:
 		x.version = ETag(value)
+	case name == fiber.HeaderCacheControl:
+		x.caching = true
+		fallthrough
 	default:
 		x.http.Response.Header.Set(name, value)
 	}

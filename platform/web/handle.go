@@ -6,17 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 )
 
-const (
-	headerRequestID = "X-Request-Id"
-	// maxURI is the longest address, in bytes.
-	maxURI = 8 << 10
-)
+// maxURI is the longest address, in bytes.
+const maxURI = 8 << 10
 
 // handle serves a request from its first byte to its last.
 func (s *Server) handle(c *fasthttp.RequestCtx) {
@@ -28,7 +26,7 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 		r.fail(err)
 		return
 	}
-	if s.cors(c) {
+	if s.cors(r) {
 		return
 	}
 	s.next(c)
@@ -36,15 +34,18 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 
 // accept takes a request up: it has an id and a client from here on.
 func (s *Server) accept(c *fasthttp.RequestCtx) *request {
-	r := &request{
-		server: s,
-		http:   c,
-		id:     s.requestID(c.Request.Header.Peek(headerRequestID)),
-		client: s.clientOf(c),
-		start:  s.deps.Clock.Now(),
-		cbor:   wantsCBOR(c.Request.Header.Peek(fasthttp.HeaderAccept)),
+	r := requests.Get().(*request)
+	r.server, r.http, r.client, r.start = s, c, s.clientOf(c), c.Time()
+	if r.start.IsZero() {
+		r.start = from(0) // fasthttp could not read it, so it took no time
 	}
-	r.ctx = extractTrace(context.Background(), &c.Request.Header)
+	r.sent = readHeader(&c.Request.Header)
+	if isRequestID(r.sent.requestID) {
+		r.id = string(r.sent.requestID)
+	} else {
+		r.id = s.ids.next()
+	}
+	r.ctx = r.traced(context.Background())
 	c.SetUserValue(userValueKey{}, r)
 	s.metrics.begin()
 	return r
@@ -59,10 +60,10 @@ func (s *Server) finish(r *request) {
 		r.translate()
 	}
 	h := &r.http.Response.Header
-	h.Set(headerRequestID, r.id)
-	h.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
-	if len(h.Peek(fasthttp.HeaderCacheControl)) == 0 {
-		h.Set(fasthttp.HeaderCacheControl, "no-store")
+	h.SetCanonical(nameRequestID, []byte(r.id))
+	h.SetCanonical(nameContentTypeOptions, valueNoSniff)
+	if !r.caching {
+		h.SetCanonical(nameCacheControl, valueNoStore)
 	}
 	if r.unread() {
 		lingerOn(r.http.Conn())
@@ -78,10 +79,13 @@ func (s *Server) finish(r *request) {
 
 // done ends a request: it is counted and logged.
 func (r *request) done() {
-	elapsed := r.server.deps.Clock.Now().Sub(r.start)
+	elapsed := from(0).Sub(r.start)
 	r.server.metrics.end(r, elapsed)
 	r.endSpan(r.http.Response.StatusCode())
 	r.write(elapsed)
+	r.http.RemoveUserValue(userValueKey{})
+	*r = request{}
+	requests.Put(r)
 }
 
 // panicError is what a handler panicked with.
@@ -103,7 +107,7 @@ func (s *Server) gate(c *fasthttp.RequestCtx) error {
 		return ErrURITooLong.With("the address is longer than %d bytes", maxURI)
 	case string(h.Protocol()) != "HTTP/1.1" && string(h.Protocol()) != "HTTP/1.0":
 		return ErrBadRequest.With("this version of HTTP is not spoken here")
-	case !framed(h):
+	case !framed(h.RawHeaders()):
 		return ErrBadRequest.With("the header is malformed")
 	case !plain(path):
 		return ErrBadRequest.With("the path is malformed")
@@ -127,32 +131,42 @@ func isKnown(method []byte) bool {
 	return false
 }
 
-// framed tells whether a header leaves no doubt about where it and the body
+// framed tells whether a raw header leaves no doubt about where it and the body
 // end: no line ends without CR and none is continued (RFC 9112 §2.2, §5.2), and
-// the length is given once, one way (§6.1).
-func framed(h *fasthttp.RequestHeader) bool {
-	raw := h.RawHeaders()
-	for line := range bytes.Lines(raw) {
-		if !bytes.HasSuffix(line, []byte("\r\n")) || line[0] == ' ' || line[0] == '\t' {
+// the length is given one way (§6.1). That it is given once fasthttp has seen.
+func framed(raw []byte) bool {
+	var chunked, sized bool
+	for len(raw) > 0 {
+		end := bytes.IndexByte(raw, '\n')
+		if end < 1 || raw[end-1] != '\r' {
 			return false
 		}
-	}
-	if codings := h.PeekAll(fasthttp.HeaderTransferEncoding); len(codings) > 0 {
-		if len(codings) > 1 || !bytes.EqualFold(codings[0], []byte("chunked")) || hasField(raw, "content-length") {
+		line := raw[:end]
+		raw = raw[end+1:]
+		switch line[0] | 0x20 {
+		case ' ', '\t' | 0x20:
 			return false
+		case 't':
+			if coding, ok := named(line, "transfer-encoding:"); ok {
+				if chunked = true; !bytes.EqualFold(coding, []byte("chunked")) {
+					return false
+				}
+			}
+		case 'c':
+			if _, ok := named(line, "content-length:"); ok {
+				sized = true
+			}
 		}
 	}
-	return true
+	return !chunked || !sized
 }
 
-// hasField looks for a field by its name in a raw header.
-func hasField(raw []byte, name string) bool {
-	for line := range bytes.Lines(raw) {
-		if key, _, ok := bytes.Cut(line, []byte{':'}); ok && bytes.EqualFold(key, []byte(name)) {
-			return true
-		}
+// named gives the value of a line where it is of the field with that name.
+func named(line []byte, name string) ([]byte, bool) {
+	if len(line) < len(name) || !strings.EqualFold(string(line[:len(name)]), name) {
+		return nil, false
 	}
-	return false
+	return bytes.TrimSpace(line[len(name):]), true
 }
 
 // plain tells whether a path decodes to text: valid escapes, UTF-8, and no
@@ -175,8 +189,8 @@ func plain(path []byte) bool {
 
 // refuse answers what Fiber or fasthttp have refused.
 func (s *Server) refuse(c *fiber.Ctx, err error) error {
-	r, routed := c.Context().UserValue(userValueKey{}).(*request)
-	if !routed {
+	r, known := c.Context().UserValue(userValueKey{}).(*request)
+	if !known {
 		// fasthttp could not even read it.
 		r = s.accept(c.Context())
 		c.Context().SetConnectionClose()

@@ -18,9 +18,8 @@ type Idempotency interface {
 }
 
 const (
-	headerIdempotencyKey = "Idempotency-Key"
-	headerReplayed       = "Idempotent-Replayed"
-	maxIdempotencyKey    = 255
+	headerReplayed    = "Idempotent-Replayed"
+	maxIdempotencyKey = 255
 )
 
 // kept are the fields of a header that belong to a stored answer.
@@ -30,12 +29,11 @@ var errIdempotencyKey = errs.ErrInvalid.Field("header."+headerIdempotencyKey, "m
 
 // idempotencyKey gives the request's key, empty where it has none.
 func (r *request) idempotencyKey() (string, error) {
-	keys := r.http.Request.Header.PeekAll(headerIdempotencyKey)
-	if len(keys) == 0 {
+	key, times := r.sent.idempotencyKey.value, r.sent.idempotencyKey.times
+	if times == 0 {
 		return "", nil
 	}
-	key := keys[0]
-	if len(keys) > 1 || len(key) == 0 || len(key) > maxIdempotencyKey {
+	if times > 1 || len(key) == 0 || len(key) > maxIdempotencyKey {
 		return "", errIdempotencyKey
 	}
 	for _, c := range key {

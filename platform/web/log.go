@@ -20,7 +20,7 @@ func (r *request) write(elapsed time.Duration) {
 	switch {
 	case status == http.StatusServiceUnavailable:
 		level = slog.LevelWarn
-	case status >= http.StatusInternalServerError:
+	case status >= http.StatusInternalServerError, r.detached && r.err != nil:
 		level = slog.LevelError
 	case status >= http.StatusBadRequest:
 		level = slog.LevelInfo

@@ -54,7 +54,8 @@ type Operation struct {
 	// Timeout is how long the handler, and reading and writing what is streamed,
 	// may take; zero is http.write_timeout. The handler's context has the deadline.
 	Timeout time.Duration
-	// Limit names its rate limit by address; empty is the default one.
+	// Limit names its rate limit by address (see ratelimit); empty is the default
+	// one.
 	Limit string
 	// Upload lists the media types of the file it takes, as the raw body or as
 	// the part "file" of a form. The handler reads it with OpenUpload.
@@ -159,19 +160,22 @@ func (o *operation) prepare() {
 
 // serve runs the operation for a request, in the order of judgement.
 func (o *operation) serve(c *fiber.Ctx) error {
-	r := c.Context().UserValue(userValueKey{}).(*request)
+	r := routed(c)
 	r.fiber, r.op = c, o
-	cancel := r.begin()
+	r.begin()
 	if err := o.admit(r); err != nil {
 		r.fail(err)
 	} else {
 		o.run(r)
 	}
 	if !r.detached {
-		cancel()
+		r.deadline.end()
 	}
 	return nil
 }
+
+// routed gives the request that Fiber has found a route for.
+func routed(c *fiber.Ctx) *request { return c.Context().UserValue(userValueKey{}).(*request) }
 
 // admit judges everything about a request but what its handler does.
 func (o *operation) admit(r *request) error {
@@ -219,11 +223,11 @@ func (r *request) answer() {
 func (r *request) router() *Router { return r.op.router }
 
 // begin gives the request its context.
-func (r *request) begin() context.CancelFunc {
+func (r *request) begin() {
 	r.startSpan()
-	ctx, cancel := context.WithTimeout(r.ctx, r.op.timeout)
-	r.ctx = &requestContext{Context: ctx, request: r}
-	return cancel
+	r.deadline = &deadline{parent: r.ctx, at: r.start.Add(r.op.timeout), id: r.id, client: r.client}
+	r.deadline.request.Store(r)
+	r.ctx = r.deadline
 }
 
 // authorize holds the caller against who may call.

@@ -57,7 +57,7 @@ func (o Optional[T]) MarshalJSONTo(e *jsontext.Encoder) error {
 func (o Optional[T]) Schema(r huma.Registry) *huma.Schema {
 	s := r.Schema(reflect.TypeFor[T](), true, "")
 	if s.Ref != "" {
-		return &huma.Schema{AnyOf: []*huma.Schema{s, {Type: "null"}}}
+		return &huma.Schema{AnyOf: []*huma.Schema{s, {Type: "null", Enum: []any{nil}}}}
 	}
 	s.Nullable = true
 	return s

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -27,8 +28,8 @@ func Wait(prefer string) time.Duration {
 			continue
 		}
 		value = strings.Trim(strings.TrimSpace(value), `"`)
-		n, err := strconv.ParseUint(value, 10, 64)
-		if err != nil {
+		n, err := strconv.ParseUint(value, 10, 64) // the greatest where it is greater
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return 0
 		}
 		return time.Duration(min(n, uint64(MaxWait/time.Second))) * time.Second

@@ -87,11 +87,9 @@ func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
 func public(err error) *errs.Error {
 	e, ok := errs.As(err)
 	switch {
-	case ok && e.Kind == errs.Internal:
-		return errs.ErrInternal
-	case ok:
+	case ok && status(e) != http.StatusInternalServerError:
 		return e
-	case errors.Is(err, context.DeadlineExceeded):
+	case !ok && errors.Is(err, context.DeadlineExceeded):
 		return errs.ErrTimeout
 	default:
 		return errs.ErrInternal
@@ -110,7 +108,7 @@ func (r *request) fail(err error) {
 	for _, name := range []string{fasthttp.HeaderETag, fasthttp.HeaderLocation, fasthttp.HeaderContentDisposition, fasthttp.HeaderCacheControl} {
 		resp.Header.Del(name)
 	}
-	r.version = ""
+	r.version, r.caching = "", false
 
 	fields := e.Fields
 	if len(fields) > maxFields {
@@ -206,13 +204,16 @@ func invalid(list []error) *errs.Error {
 		if i == maxFields {
 			break
 		}
-		location, message := "body", err.Error()
-		if d, ok := err.(huma.ErrorDetailer); ok {
-			detail := d.ErrorDetail()
-			location, message = putBack(detail.Location), detail.Message
-			if at, what, ok := splitLocation(message); ok && location == "body" {
-				location, message = at, what
-			}
+		d, ok := err.(huma.ErrorDetailer)
+		if !ok {
+			e = e.Field("body", "%s", err)
+			continue
+		}
+		// The detail's own text would quote the whole value.
+		detail := d.ErrorDetail()
+		location, message := putBack(detail.Location), detail.Message
+		if at, what, ok := splitLocation(message); ok && location == "body" {
+			location, message = at, what
 		}
 		e = e.Field(location, "%s", message)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,12 +30,13 @@ type request struct {
 	client   netip.Addr
 	start    time.Time
 	ctx      context.Context
-	deadline deadline
+	deadline *deadline // what the handler's context goes back to
 	identity auth.Identity
 	sent     sent // of the header
 
 	body     body
 	version  ETag // of what the answer shows
+	caching  bool // the handler has said how the answer may be kept
 	ran      bool // the handler was reached
 	answered bool // by fail: what comes after is not written
 	detached bool // the answer is a stream, which ends the request itself
@@ -48,16 +50,28 @@ type (
 	contextKey   struct{} // in the handler's context
 )
 
+// requests are used again: nothing of one may be held on to when it is done.
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+// deadlineOf finds what a handler's context goes back to, nil outside of one.
+func deadlineOf(ctx context.Context) *deadline {
+	d, _ := ctx.Value(contextKey{}).(*deadline)
+	return d
+}
+
+// requestOf finds the request of a handler's context, nil where it is over.
 func requestOf(ctx context.Context) *request {
-	r, _ := ctx.Value(contextKey{}).(*request)
-	return r
+	if d := deadlineOf(ctx); d != nil {
+		return d.request.Load()
+	}
+	return nil
 }
 
 // RequestID gives the id of the request that ctx belongs to: what X-Request-Id
 // answers, problems carry and logs show. It is empty outside of a request.
 func RequestID(ctx context.Context) string {
-	if r := requestOf(ctx); r != nil {
-		return r.id
+	if d := deadlineOf(ctx); d != nil {
+		return d.id
 	}
 	return ""
 }
@@ -66,8 +80,8 @@ func RequestID(ctx context.Context) string {
 // of its connection, or what a trusted proxy says it is. It is empty outside of
 // a request.
 func ClientIP(ctx context.Context) string {
-	if r := requestOf(ctx); r != nil {
-		return r.client.String()
+	if d := deadlineOf(ctx); d != nil {
+		return d.client.String()
 	}
 	return ""
 }

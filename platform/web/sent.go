@@ -63,11 +63,10 @@ var (
 	nameContentTypeOptions = []byte(fasthttp.HeaderXContentTypeOptions)
 	nameETag               = []byte(http.CanonicalHeaderKey(fasthttp.HeaderETag))
 	nameRequestID          = []byte(headerRequestID)
-	nameRateLimit          = []byte("Ratelimit")
-	nameRateLimitPolicy    = []byte("Ratelimit-Policy")
+	nameRateLimit          = []byte(headerRateLimit)
+	nameRateLimitPolicy    = []byte(headerRateLimitPolicy)
 
-	valueNoSniff  = []byte("nosniff")
-	valueNoStore  = []byte("no-store")
-	valuePrivate  = []byte("private, no-cache")
-	valueReplayed = "true"
+	valueNoSniff = []byte("nosniff")
+	valueNoStore = []byte("no-store")
+	valuePrivate = []byte("private, no-cache")
 )

@@ -25,6 +25,9 @@ func (s *Server) Serve(l net.Listener) error {
 	s.listening.Lock()
 	if s.listener != nil || s.draining.Load() {
 		s.listening.Unlock()
+		if s.listener == nil {
+			return l.Close() // it was stopped before it began
+		}
 		return errors.Join(errors.New("web: a server serves once"), l.Close())
 	}
 	s.listener = newListener(l)

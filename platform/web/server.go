@@ -74,6 +74,7 @@ type Server struct {
 	names      *schemaNames
 	metrics    *metrics
 	tracer     trace.Tracer // nil where nothing is traced
+	ids        *requestIDs
 
 	build sync.Once
 	app   *fiber.App
@@ -104,6 +105,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 			return nil, fmt.Errorf("make a key for cursors: %w", err)
 		}
 	}
+	s.ids = newRequestIDs(deps.Clock)
 	s.metrics = newMetrics(deps.Registerer)
 	if deps.Tracer != nil {
 		s.tracer = deps.Tracer.Tracer(instrumentation)

@@ -27,12 +27,12 @@ func (s *Server) addService() {
 	}
 	s.serveGet("/readyz", ready)
 	s.serveGet("/health", ready)
-	s.serveGet("/.well-known/jwks.json", func(_ *request, c *fiber.Ctx) error {
+	s.serveGet("/.well-known/jwks.json", func(r *request, c *fiber.Ctx) error {
 		if s.deps.JWKS == nil {
 			return ErrRouteNotFound
 		}
 		c.Set(fiber.HeaderContentType, "application/jwk-set+json")
-		c.Set(fiber.HeaderCacheControl, "public, max-age=60")
+		r.keep("public, max-age=60")
 		return c.Send(s.deps.JWKS())
 	})
 	s.addDocument("/openapi.json", "application/openapi+json;version=3.1", false)
@@ -43,7 +43,7 @@ func (s *Server) addService() {
 // serveGet adds something that is served for GET and HEAD.
 func (s *Server) serveGet(path string, serve func(r *request, c *fiber.Ctx) error) {
 	s.app.Get(path, func(c *fiber.Ctx) error {
-		r := c.Context().UserValue(userValueKey{}).(*request)
+		r := routed(c)
 		r.template = path
 		return serve(r, c)
 	})
@@ -64,7 +64,7 @@ func (s *Server) addDocument(path, kind string, yaml bool) {
 		if err != nil {
 			return err
 		}
-		c.Set(fiber.HeaderCacheControl, "public, no-cache")
+		r.keep("public, no-cache")
 		return a.serve(r)
 	})
 }

@@ -10,18 +10,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-const (
-	headerTraceParent = "Traceparent"
-	instrumentation   = "stoa/platform/web"
-)
+const instrumentation = "stoa/platform/web"
 
-// extractTrace gives a context that continues the caller's trace (W3C Trace
-// Context), where it sent one.
-func extractTrace(ctx context.Context, h *fasthttp.RequestHeader) context.Context {
-	if len(h.Peek(headerTraceParent)) == 0 {
+// traced gives a context that continues the caller's trace (W3C Trace Context),
+// where it sent one.
+func (r *request) traced(ctx context.Context) context.Context {
+	if len(r.sent.traceParent) == 0 {
 		return ctx
 	}
-	return propagation.TraceContext{}.Extract(ctx, carrier{h})
+	return propagation.TraceContext{}.Extract(ctx, carrier{&r.http.Request.Header})
 }
 
 // carrier is a request header as OpenTelemetry reads it.

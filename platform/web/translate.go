@@ -8,7 +8,8 @@ import (
 
 // wantsCBOR tells whether the caller would rather have CBOR than JSON.
 func wantsCBOR(accept []byte) bool {
-	if !bytes.Contains(accept, []byte("cbor")) {
+	switch string(accept) {
+	case "", "*/*", jsonType: // most, by far
 		return false
 	}
 	return quality(accept, cborType, problemCBORType) > quality(accept, jsonType, problemJSONType)
@@ -17,7 +18,7 @@ func wantsCBOR(accept []byte) bool {
 // translate puts an answer that is JSON into CBOR where that was asked for.
 func (r *request) translate() {
 	resp := &r.http.Response
-	if !r.cbor || len(resp.Body()) == 0 {
+	if !wantsCBOR(r.sent.accept) || len(resp.Body()) == 0 {
 		return
 	}
 	kind := cborType

@@ -1,5 +1,5 @@
-// Package webtest serves the routes of a module in memory, for the tests of
-// `internal/rest` packages and of package web itself.
+// Package webtest serves the routes of a module on a loopback port, for the
+// tests of `internal/rest` packages and of package web itself.
 //
 //	api := webtest.New(t, "catalog", func(r *web.Router) { rest.Register(r, service) })
 //	answer := api.As("u1", auth.RoleStaff).Do(t, http.MethodPost, "/products", `{"title": "Lamp"}`)
@@ -19,9 +19,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/valyala/fasthttp/fasthttputil"
 
 	"stoa/platform/auth"
 	"stoa/platform/clock"
@@ -35,15 +35,17 @@ type Options struct {
 	Idempotency web.Idempotency
 }
 
-// Server serves one module in memory.
+// Server serves one module. Its own Client is nobody.
 type Server struct {
 	*Client
-	// Web is the server itself.
-	Web *web.Server
+	// Web is the server itself, Addr where it listens.
+	Web  *web.Server
+	Addr string
 }
 
-// New serves the routes of a module until the test ends. What the answers of
-// Anonymous clients need is there; the tokens of As are believed.
+// New serves the routes of a module until the test ends. The tokens of As are
+// believed, there are no rate limits and no delay at the end; change may set
+// these and all else otherwise.
 func New(t testing.TB, module string, routes func(*web.Router), change ...func(*Options)) *Server {
 	t.Helper()
 	o := Options{Config: web.DefaultConfig(), Deps: web.Deps{
@@ -60,20 +62,28 @@ func New(t testing.TB, module string, routes func(*web.Router), change ...func(*
 	require.NoError(t, err)
 	routes(server.Router(module, o.Idempotency))
 
-	listener := fasthttputil.NewInmemoryListener()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	transport := &http.Transport{
-		DialContext:        func(context.Context, string, string) (net.Conn, error) { return listener.Dial() },
-		DisableCompression: true,
-	}
+	transport := &http.Transport{DisableCompression: true}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		require.NoError(t, server.Shutdown(context.Background()))
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		require.NoError(t, server.Shutdown(ctx))
 		require.NoError(t, <-served)
 	})
-	return &Server{Client: &Client{http: &http.Client{Transport: transport}}, Web: server}
+	addr := listener.Addr().String()
+	client := &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return &Server{Client: &Client{http: client, addr: addr}, Web: server, Addr: addr}
 }
+
+// patience is how long requests may take to end with the test.
+const patience = 10 * time.Second
 
 // Authenticator believes the tokens that Token makes.
 type Authenticator struct{}
@@ -87,7 +97,7 @@ func Token(userID string, roles ...string) string {
 func (Authenticator) Verify(_ context.Context, token string) (auth.Identity, error) {
 	rest, ours := strings.CutPrefix(token, "test-")
 	at := strings.LastIndexByte(rest, '-')
-	if !ours || at < 1 {
+	if !ours || at < 1 || strings.ContainsAny(token, " ,") {
 		return auth.Identity{}, auth.ErrUnauthenticated
 	}
 	roles := strings.FieldsFunc(rest[at+1:], func(r rune) bool { return r == '+' })
@@ -97,12 +107,13 @@ func (Authenticator) Verify(_ context.Context, token string) (auth.Identity, err
 // Client calls the server as somebody.
 type Client struct {
 	http  *http.Client
+	addr  string
 	token string
 }
 
 // As gives a client that is signed in as a user with these roles.
 func (c *Client) As(userID string, roles ...string) *Client {
-	return &Client{http: c.http, token: Token(userID, roles...)}
+	return &Client{http: c.http, addr: c.addr, token: Token(userID, roles...)}
 }
 
 // Answer is what the server said.
@@ -140,7 +151,7 @@ func (c *Client) Raw(t testing.TB, method, path string, body any, header ...stri
 		require.NoError(t, err)
 		reader = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, "http://stoa"+path, reader)
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+c.addr+path, reader)
 	require.NoError(t, err)
 	if reader != nil {
 		request.Header.Set("Content-Type", "application/json")

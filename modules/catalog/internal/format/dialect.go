@@ -1,6 +1,9 @@
 package format
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // dialect is what the CSV formats differ in.
 type dialect struct {
@@ -121,8 +124,22 @@ func (d *dialect) name(wanted column) string {
 	return ""
 }
 
+// names gives the names of all columns of a dialect.
+func (d *dialect) names() []string {
+	names := make([]string, len(d.columns))
+	for i, c := range d.columns {
+		names[i] = c.name
+	}
+	return names
+}
+
 // foldName makes names equal that differ in case, or in what stands between
 // words.
 func foldName(name string) string {
-	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(name)))
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || r == '-' {
+			return '_'
+		}
+		return unicode.ToLower(r)
+	}, strings.TrimSpace(name))
 }

@@ -15,11 +15,17 @@ func (b *builder) finish(key string) Record {
 	slices.SortStableFunc(b.variants, func(x, y sheetVariant) int { return cmp.Compare(x.Position, y.Position) })
 	b.variantImages()
 	slices.SortStableFunc(b.images, func(x, y sheetImage) int { return cmp.Compare(x.Position, y.Position) })
-	for _, image := range b.images {
-		p.Images = append(p.Images, image.Image)
+	if len(b.images) > 0 {
+		p.Images = make([]catalog.Image, len(b.images))
+	}
+	for i := range b.images {
+		p.Images[i] = b.images[i].Image
 	}
 	b.options()
-	p.Variants = make([]Variant, 0, len(b.variants))
+	if len(b.variants) > 0 {
+		p.Variants = make([]Variant, 0, len(b.variants))
+		b.record.VariantRows = make([]int, 0, len(b.variants))
+	}
 	for i := range b.variants {
 		v := &b.variants[i]
 		b.setOptions(v)
@@ -31,9 +37,6 @@ func (b *builder) finish(key string) Record {
 		}
 		p.Variants = append(p.Variants, v.Variant)
 		b.record.VariantRows = append(b.record.VariantRows, v.row)
-	}
-	if len(p.Variants) == 0 {
-		p.Variants = nil
 	}
 	p.normalize(b.record.VariantRows)
 	if !b.unclear {

@@ -25,6 +25,7 @@ import (
 	"hash/maphash"
 	"io"
 	"slices"
+	"strings"
 
 	"stoa/platform/money"
 )
@@ -164,7 +165,7 @@ func (r *Reader) Next() (Record, error) {
 	if slug := record.Product.Slug; slug != "" {
 		if before, ok := r.seen.add(slug, record.First); ok {
 			record.Errors = append(record.Errors, r.Locate(record, Fault{Field: FieldSlug, Message: fmt.Sprintf(
-				"product %q already stands in row %d; what belongs to one product must stand together", clip(slug), before)}))
+				"%q already stands in row %d: rows of one product stand together, and products differ in their slugs", clip(slug), before)}))
 		}
 	}
 	return record, nil
@@ -232,11 +233,11 @@ func (s *seen) add(slug string, row int) (before int, ok bool) {
 	return 0, false
 }
 
-// clip keeps what came from a file short in a message.
+// clip keeps what came from a file short in a message, and text.
 func clip(text string) string {
 	const most = 60
-	if len(text) <= most {
-		return text
+	if len(text) > most {
+		text = text[:most] + "…"
 	}
-	return text[:most] + "…"
+	return strings.ToValidUTF8(text, "")
 }

@@ -129,7 +129,7 @@ func (s *jsonSource) failed(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return broken(row, "", "the JSON ends too early")
 	case errors.As(err, &syntax):
-		return broken(row, "", "this is not JSON, %d bytes into the file: %v", syntax.ByteOffset, syntax.Err)
+		return broken(row, "", "this is not JSON, %d bytes into the file: %s", syntax.ByteOffset, clip(syntax.Err.Error()))
 	}
 	return err
 }

@@ -31,7 +31,10 @@ const none = -1
 
 func (a at) String() string {
 	path := a.name
-	if a.parent != "" {
+	switch {
+	case a.name == "":
+		path = a.parent
+	case a.parent != "":
 		path = a.parent + "." + a.name
 	}
 	if a.index != none && path != "" {
@@ -41,6 +44,10 @@ func (a at) String() string {
 }
 
 func (a at) member(name string) at { return at{a.String(), name, none} }
+
+// written is the same place, its text made already, for the places of many
+// members.
+func (a at) written() at { return at{a.String(), "", none} }
 
 // fault notes what is wrong, once for each place. An empty message is nothing.
 func (j *jsonMembers) fault(path, message string) {
@@ -53,7 +60,8 @@ func (j *jsonMembers) fault(path, message string) {
 }
 
 // broken notes an error of the decoder: a name that stands twice, or text that
-// is not UTF-8.
+// is neither UTF-8 nor made of whole characters. All else was found when the
+// product was cut out of the file.
 func (j *jsonMembers) broken(err error) {
 	var syntax *jsontext.SyntacticError
 	switch {
@@ -62,7 +70,7 @@ func (j *jsonMembers) broken(err error) {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		j.fault(pointerPath(syntax.JSONPointer), "stands twice")
 	default:
-		j.fault(pointerPath(syntax.JSONPointer), syntax.Err.Error())
+		j.fault(pointerPath(syntax.JSONPointer), "is not Unicode text")
 	}
 }
 

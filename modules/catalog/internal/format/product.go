@@ -170,19 +170,23 @@ func spread(n int, position func(i int) *int64) {
 // distinct gives texts without empty and repeated ones, and nil for none. It
 // leaves the given list as it is.
 func distinct(texts []string) []string {
-	if len(texts) == 0 {
-		return nil
+	const few = 16 // of which comparing each with each is cheaper than a map
+	var seen map[string]struct{}
+	if len(texts) > few {
+		seen = make(map[string]struct{}, len(texts))
 	}
-	seen := make(map[string]struct{}, len(texts))
-	kept := make([]string, 0, len(texts))
-	for _, text := range texts {
-		if _, repeated := seen[text]; text != "" && !repeated {
+	var kept []string
+	for i, text := range texts {
+		switch _, repeated := seen[text]; {
+		case text == "", repeated, seen == nil && slices.Contains(kept, text):
+			continue
+		case seen != nil:
 			seen[text] = struct{}{}
-			kept = append(kept, text)
 		}
-	}
-	if len(kept) == 0 {
-		return nil
+		if kept == nil {
+			kept = make([]string, 0, len(texts)-i)
+		}
+		kept = append(kept, text)
 	}
 	return kept
 }

@@ -23,6 +23,7 @@ type sheet struct {
 	key     string // of the product that the current row belongs to; "" belongs to none
 	handle  []byte // the cells that key was made of
 	title   []byte
+	builder builder // of the product that is being read
 }
 
 func newSheet(in *bufio.Reader, d *dialect, o Options) (*sheet, error) {
@@ -101,15 +102,6 @@ func (s *sheet) missingFields() Fields {
 	return missing
 }
 
-// names gives the names of all columns of a dialect.
-func (d *dialect) names() []string {
-	names := make([]string, len(d.columns))
-	for i, c := range d.columns {
-		names[i] = c.name
-	}
-	return names
-}
-
 func (s *sheet) has(c column) bool { return s.at[c] != 0 }
 
 // cell gives a cell of the current row, valid until the next one.
@@ -125,6 +117,7 @@ func (s *sheet) nameOf(c column) string {
 	return s.dialect.name(c)
 }
 
+// locate gives the row and column of a fault in a record of the sheet.
 func (s *sheet) locate(record *Record, f Fault) RowError {
 	row, c := record.First, column(f.Field)
 	switch {
@@ -150,7 +143,8 @@ func (s *sheet) next() (Record, error) {
 			return Record{}, err
 		}
 	}
-	b := newBuilder(s)
+	b := &s.builder
+	b.begin(s)
 	key := s.key
 	for {
 		b.add()

@@ -216,7 +216,7 @@ func TestShopifyHandlesThatComeAgainAreRefused(t *testing.T) {
 	require.Len(t, records, 4)
 	require.Empty(t, records[0].Errors)
 	require.Equal(t, []format.RowError{{Row: 4, Column: "Handle",
-		Message: `product "a" already stands in row 2; what belongs to one product must stand together`}}, records[2].Errors)
+		Message: `"a" already stands in row 2: rows of one product stand together, and products differ in their slugs`}}, records[2].Errors)
 	require.Empty(t, records[3].Errors)
 }
 
@@ -263,6 +263,12 @@ func TestShopifyNamesEveryBadCellAndReadsOn(t *testing.T) {
 	require.Equal(t, []format.RowError{{7, "Handle", `may hold small letters, digits, - and _, but not ' '`}}, records[2].Errors)
 	require.Equal(t, []format.RowError{{8, "Vendor", "is not UTF-8 text"}}, records[3].Errors)
 	require.Equal(t, []format.RowError{{9, "", "has 8 cells, and the header has 10"}}, records[4].Errors)
+}
+
+func TestAFileInAnotherEncodingIsFoundInAnyColumn(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"row 2, SEO Title: is not UTF-8 text"},
+		faults(t, format.Shopify, shopify("Handle,Title,SEO Title", "a,A,Caf\xe9")))
 }
 
 func TestShopifyOptionWithoutANameIsAnError(t *testing.T) {

@@ -42,7 +42,7 @@ func found(err error) (bool, error) {
 }
 
 // maxIn is how many values one statement looks up at most.
-const maxIn = 256
+const maxIn = 128
 
 // lookup is a statement with a list of values, IN (…), prepared for some
 // lengths of it: a shorter list is filled up with its last value.
@@ -86,34 +86,35 @@ func (l *lookup) query(ctx context.Context, c db.Conn, values []any, scan func(r
 // bulk is an INSERT of many rows, prepared for some numbers of them.
 type bulk struct {
 	columns    int
+	sizes      []int // in rows
 	statements []*db.Statement
 }
 
-// bulkSizes are the numbers of rows that there are statements for.
-var bulkSizes = []int{64, 16, 4, 1}
+// maxBulk is how many arguments one statement takes at most: SQLite finds the
+// name of each by looking through those before it.
+const maxBulk = 128
 
 // newBulk declares one: the statement up to VALUES, how many columns it has,
 // and what follows the rows.
 func newBulk(head string, columns int, tail string) *bulk {
 	b := &bulk{columns: columns}
-	for _, rows := range bulkSizes {
-		var query strings.Builder
-		query.WriteString(head + " VALUES ")
-		for i := range rows {
-			if i > 0 {
-				query.WriteString(", ")
-			}
-			query.WriteString("(" + placeholders(1+i*columns, columns) + ")")
+	for size := 64; size >= 1; size /= 2 {
+		if size*columns > maxBulk {
+			continue
 		}
-		query.WriteString(" " + tail)
-		b.statements = append(b.statements, db.NewStatement(query.String()))
+		rows := make([]string, size)
+		for i := range rows {
+			rows[i] = "(" + placeholders(1+i*columns, columns) + ")"
+		}
+		b.sizes = append(b.sizes, size)
+		b.statements = append(b.statements, db.NewStatement(head+" VALUES "+strings.Join(rows, ", ")+" "+tail))
 	}
 	return b
 }
 
 // insert inserts rows, their values one after the other in args.
 func (b *bulk) insert(ctx context.Context, c db.Conn, args []any) error {
-	for i, rows := range bulkSizes {
+	for i, rows := range b.sizes {
 		size := rows * b.columns
 		for len(args) >= size {
 			if _, err := b.statements[i].Exec(ctx, c, args[:size]...); err != nil {

@@ -2,7 +2,6 @@ package service
 
 import (
 	"errors"
-	"strings"
 
 	"stoa/modules/catalog"
 	"stoa/modules/orders"
@@ -12,55 +11,39 @@ import (
 
 // Shop is what the section "shop" says of prices.
 type Shop struct {
-	Currency string            `koanf:"currency" usage:"ISO 4217 code for carts, files and price filters that name none"`
-	Shipping map[string]string `koanf:"shipping" keys:"upper" usage:"flat cost of shipping an order, by its currency, such as 4.90"`
-	Tax      map[string]Tax    `koanf:"tax" keys:"upper" usage:"tax by the country an order goes to (ISO 3166-1 alpha-2)"`
+	Currency string           `koanf:"currency" usage:"currency of carts, prices and files that name none (ISO 4217)"`
+	Shipping map[string]int64 `koanf:"shipping" keys:"upper" min:"0" usage:"flat shipping an order, in minor units by its currency"`
+	Tax      Tax              `koanf:"tax"`
 }
 
-// Tax is what a country takes of goods and their shipping.
+// Tax is what countries take of goods and their shipping.
 type Tax struct {
-	Rate     money.Rate `koanf:"rate" usage:"such as 19%"`
-	Included bool       `koanf:"included" usage:"whether prices include it already; else it is added"`
+	Included bool                  `koanf:"included" usage:"whether prices include the tax, or it is added"`
+	Rates    map[string]money.Rate `koanf:"rates" keys:"upper" usage:"rate by country of the shipping address (ISO 3166 alpha-2), such as 19%"`
 }
 
 // DefaultShop is what holds where the configuration says nothing.
 func DefaultShop() Shop {
-	return Shop{Currency: "USD", Shipping: map[string]string{}, Tax: map[string]Tax{}}
+	return Shop{Currency: "USD", Shipping: map[string]int64{}, Tax: Tax{Rates: map[string]money.Rate{}}}
 }
 
 // Validate says what will not do.
 func (s *Shop) Validate() error {
-	_, err := newPricing(*s)
-	return err
-}
-
-// pricing tells what orders cost beside their goods.
-type pricing struct {
-	currency string
-	shipping map[string]money.Money
-	tax      map[string]Tax
-}
-
-func newPricing(s Shop) (*pricing, error) {
-	p := &pricing{currency: s.Currency, shipping: map[string]money.Money{}, tax: s.Tax}
 	var bad []error
 	if !money.ValidCurrency(s.Currency) {
 		bad = append(bad, config.BadValue("currency", "%q is no ISO 4217 currency", s.Currency))
 	}
-	for currency, text := range s.Shipping {
-		amount, err := money.Parse(text, currency)
-		if err != nil || amount.IsNegative() {
-			bad = append(bad, config.BadValue("shipping."+strings.ToLower(currency), "%q is no amount in the currency %q, such as 4.90", text, currency))
-			continue
+	for currency := range s.Shipping {
+		if !money.ValidCurrency(currency) {
+			bad = append(bad, config.BadValue("shipping."+currency, "%q is no ISO 4217 currency", currency))
 		}
-		p.shipping[currency] = amount
 	}
-	for country := range s.Tax {
+	for country := range s.Tax.Rates {
 		if !isCountry(country) {
-			bad = append(bad, config.BadValue("tax."+strings.ToLower(country), "%q is no country: write its ISO 3166-1 alpha-2 code, such as DE", country))
+			bad = append(bad, config.BadValue("tax.rates."+country, "%q is no country: write its ISO 3166-1 alpha-2 code, such as DE", country))
 		}
 	}
-	return p, errors.Join(bad...)
+	return errors.Join(bad...)
 }
 
 // totals are what an order comes to.
@@ -71,7 +54,7 @@ type totals struct {
 // totals adds up priced lines that go to a country. Tax is on goods and their
 // shipping; where prices include it, it is told and not added. Errors:
 // money.ErrOverflow, money.ErrCurrencyMismatch.
-func (p *pricing) totals(currency, country string, items []orders.Item) (t totals, err error) {
+func (s Shop) totals(currency, country string, items []orders.Item) (t totals, err error) {
 	none := money.Money{Currency: currency}
 	t = totals{subtotal: none, shipping: none, tax: none, discount: none}
 	for _, i := range items {
@@ -79,18 +62,16 @@ func (p *pricing) totals(currency, country string, items []orders.Item) (t total
 			return totals{}, err
 		}
 	}
-	if flat, ok := p.shipping[currency]; ok {
-		t.shipping = flat
-	}
+	t.shipping.Amount = s.Shipping[currency]
 	if t.total, err = t.subtotal.Add(t.shipping); err != nil {
 		return totals{}, err
 	}
-	tax := p.tax[country]
-	if tax.Included {
-		t.tax, err = t.total.Included(tax.Rate)
+	rate := s.Tax.Rates[country]
+	if s.Tax.Included {
+		t.tax, err = t.total.Included(rate)
 		return t, err
 	}
-	if t.tax, err = t.total.Portion(tax.Rate); err != nil {
+	if t.tax, err = t.total.Portion(rate); err != nil {
 		return totals{}, err
 	}
 	t.total, err = t.total.Add(t.tax)

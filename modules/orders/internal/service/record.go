@@ -71,26 +71,34 @@ func next(o store.Order, at time.Time, f fact) (store.Order, store.Event, error)
 }
 
 // change loads an order, where owner is not empty one of theirs, and changes
-// it in one transaction. Where another process was quicker, it is done again.
-// Errors: orders.ErrOrderNotFound and what fn returns.
-func (s *Service) change(ctx context.Context, id, owner string, fn func(ctx context.Context, tx *db.Tx, o store.Order) (store.Order, error)) (o store.Order, err error) {
-	for range changeTries {
-		err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-			if o, err = store.ReadOrder(ctx, tx, id, owner); err != nil {
-				return err
-			}
-			address := o.Address
-			o, err = fn(ctx, tx, o)
-			o.Address = address
+// it in one transaction. Errors: orders.ErrOrderNotFound and what match and fn
+// return.
+func (s *Service) change(ctx context.Context, id, owner string, match Match, fn func(ctx context.Context, tx *db.Tx, o store.Order) (store.Order, error)) (o store.Order, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		before, err := store.ReadOrder(ctx, tx, id, owner)
+		if err != nil {
 			return err
-		})
-		if !errors.Is(err, store.ErrStale) {
-			break
 		}
-	}
+		if err := match.check(before.Version); err != nil {
+			return err
+		}
+		o, err = fn(ctx, tx, before)
+		o.Address = before.Address
+		return err
+	})
 	return o, err
 }
 
-// changeTries is how often a change is made anew when another process changes
-// the same order at the same time.
-const changeTries = 5
+// write runs a transaction, and runs it again where another process changed
+// the same at the same time.
+func (s *Service) write(ctx context.Context, fn func(ctx context.Context, tx *db.Tx) error) (err error) {
+	for range writeTries {
+		if err = s.DB.Write(ctx, fn); !errors.Is(err, store.ErrStale) {
+			return err
+		}
+	}
+	return err
+}
+
+// writeTries is how often a transaction is run while others are quicker.
+const writeTries = 5

@@ -27,7 +27,6 @@ import (
 // Service is the orders module at work. It implements orders.Service.
 type Service struct {
 	Deps
-	pricing  *pricing
 	checkout *saga.Runner[checkout]
 	waiting  *waiting
 }
@@ -61,14 +60,10 @@ type Config struct {
 }
 
 // New gives the service. Its checkouts run once RunCheckouts does.
-func New(d Deps) (*Service, error) {
-	p, err := newPricing(d.Config.Shop)
-	if err != nil {
-		return nil, err
-	}
-	s := &Service{Deps: d, pricing: p, waiting: newWaiting()}
+func New(d Deps) *Service {
+	s := &Service{Deps: d, waiting: newWaiting()}
 	s.checkout = s.newCheckout()
-	return s, nil
+	return s
 }
 
 // GetOrder gives an order to a neighbour. Errors: orders.ErrOrderNotFound.

@@ -42,9 +42,9 @@ var (
 		FROM cart_items WHERE cart_id = $1 ORDER BY added_at, sku`)
 	touchCart = db.NewStatement(`UPDATE carts SET version = version + 1, updated_at = $1, expires_at = $2
 		WHERE id = $3 AND version = $4 AND order_id = ''`)
-	checkOutCart = db.NewStatement(`UPDATE carts SET order_id = $1, version = version + 1, updated_at = $2
+	checkOutCart = db.NewStatement(`UPDATE carts SET order_id = $1, updated_at = $2
 		WHERE id = $3 AND version = $4 AND order_id = ''`)
-	reopenCart = db.NewStatement(`UPDATE carts SET order_id = '', version = version + 1, updated_at = $1, expires_at = $2
+	reopenCart = db.NewStatement(`UPDATE carts SET order_id = '', updated_at = $1, expires_at = $2
 		WHERE id = $3 AND order_id = $4`)
 	putCartItem = db.NewStatement(`INSERT INTO cart_items (cart_id, sku, quantity, product_id, title, price, currency, added_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (cart_id, sku) DO UPDATE SET quantity = excluded.quantity,
@@ -89,34 +89,41 @@ func ReadCart(ctx context.Context, c db.Conn, id, userID string, now db.Time) (c
 	return cart, rows.Err()
 }
 
-// TouchCart makes a new version of an open cart and puts off its end. It is
-// false where the cart is not open at this version any more.
-func TouchCart(ctx context.Context, tx *db.Tx, id string, version int64, now, expires db.Time) (bool, error) {
-	return one(touchCart.Exec(ctx, tx, now, expires, id, version))
+// TouchCart makes a new version of an open cart and puts off its end. Errors:
+// ErrStale where it is not open at this version any more.
+func TouchCart(ctx context.Context, tx *db.Tx, id string, version int64, now, expires db.Time) error {
+	return changed(touchCart.Exec(ctx, tx, now, expires, id, version))
 }
 
-// CheckOutCart says that a cart became an order. It is false where the cart is
+// CheckOutCart says that a cart became an order. Errors: ErrStale where it is
 // not open at this version any more.
-func CheckOutCart(ctx context.Context, tx *db.Tx, id string, version int64, orderID string, now db.Time) (bool, error) {
-	return one(checkOutCart.Exec(ctx, tx, orderID, now, id, version))
+func CheckOutCart(ctx context.Context, tx *db.Tx, id string, version int64, orderID string, now db.Time) error {
+	return changed(checkOutCart.Exec(ctx, tx, orderID, now, id, version))
 }
 
-// ReopenCart has the cart that became an order open again, where it still is there.
+// ReopenCart has the cart that became an order open again, where it still is
+// there. Its version stays: what it holds has not changed.
 func ReopenCart(ctx context.Context, tx *db.Tx, id, orderID string, now, expires db.Time) error {
-	_, err := one(reopenCart.Exec(ctx, tx, now, expires, id, orderID))
-	return err
+	if _, err := reopenCart.Exec(ctx, tx, now, expires, id, orderID); err != nil {
+		return fmt.Errorf("reopen cart: %w", err)
+	}
+	return nil
 }
 
 // PutCartItem puts a line into a cart, or changes it.
 func PutCartItem(ctx context.Context, tx *db.Tx, cartID string, i CartItem) error {
-	_, err := one(putCartItem.Exec(ctx, tx, cartID, i.SKU, i.Quantity, i.ProductID, i.Title, i.Price, i.Currency, i.AddedAt))
-	return err
+	if _, err := putCartItem.Exec(ctx, tx, cartID, i.SKU, i.Quantity, i.ProductID, i.Title, i.Price, i.Currency, i.AddedAt); err != nil {
+		return fmt.Errorf("put cart item: %w", err)
+	}
+	return nil
 }
 
 // DeleteCartItem takes a line out of a cart.
 func DeleteCartItem(ctx context.Context, tx *db.Tx, cartID, sku string) error {
-	_, err := one(deleteCartItem.Exec(ctx, tx, cartID, sku))
-	return err
+	if _, err := deleteCartItem.Exec(ctx, tx, cartID, sku); err != nil {
+		return fmt.Errorf("delete cart item: %w", err)
+	}
+	return nil
 }
 
 // SweepCarts deletes expired carts, at most limit, and gives how many there were.
@@ -128,11 +135,14 @@ func SweepCarts(ctx context.Context, tx *db.Tx, now db.Time, limit int) (int64, 
 	return n, nil
 }
 
-// one tells whether a statement changed a row.
-func one(result sql.Result, err error) (bool, error) {
+// changed gives ErrStale where a statement changed no row.
+func changed(result sql.Result, err error) error {
 	n, err := db.Affected(result, err)
-	if err != nil {
-		return false, fmt.Errorf("change cart: %w", err)
+	switch {
+	case err != nil:
+		return fmt.Errorf("change cart: %w", err)
+	case n == 0:
+		return ErrStale
 	}
-	return n > 0, nil
+	return nil
 }

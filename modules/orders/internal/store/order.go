@@ -59,9 +59,9 @@ const (
 	StockReleased  Stock = "released"
 )
 
-// ErrStale says that the order was changed by another process after it was
-// read; the change is to be made again.
-var ErrStale = errs.New(errs.Unavailable, "orders.stale", "the order is being changed by somebody else")
+// ErrStale says that an order or a cart was changed by somebody else after it
+// was read; what is to be changed is to be worked out anew.
+var ErrStale = errs.New(errs.Unavailable, "orders.stale", "this is being changed by somebody else")
 
 const orderColumns = `o.id, o.number, o.user_id, o.status, o.currency, o.items, o.subtotal, o.shipping_total, o.tax_total,
 	o.discount_total, o.total, o.stock, o.payment_status, o.captured, o.refunded, o.refund_ids, o.failure_code, o.failure_message,

@@ -89,7 +89,8 @@ func (s *Service) GetUser(ctx context.Context, id string) (Account, error) {
 
 // ListUsersRequest asks for accounts, the newest first.
 type ListUsersRequest struct {
-	// Query is words, each the beginning of one of the e-mail address or the name.
+	// Query is words, each the beginning of one of the e-mail address or the
+	// name; one with an @ is the beginning of the address.
 	Query        string
 	Role, Status string
 	// After is the id of the last account of the page before.
@@ -100,12 +101,12 @@ type ListUsersRequest struct {
 // ListUsers finds accounts, and tells whether there are more.
 func (s *Service) ListUsers(ctx context.Context, r ListUsersRequest) (list []users.User, more bool, err error) {
 	list = []users.User{}
-	searched := words(r.Query, maxSearched)
-	if len(searched) == 0 && strings.TrimSpace(r.Query) != "" {
-		return list, false, nil // nothing has a word that it could find
+	sought := searched(r.Query)
+	if len(sought) == 0 && strings.TrimSpace(r.Query) != "" {
+		return list, false, nil // it has no word that anything could be found by
 	}
 	rows, err := store.ListUsers(ctx, s.DB.Read(), store.Filter{
-		Terms: searched, Role: r.Role, Status: r.Status, Before: r.After, Limit: int64(r.Limit) + 1,
+		Terms: sought, Role: r.Role, Status: r.Status, Before: r.After, Limit: int64(r.Limit) + 1,
 	})
 	if err != nil {
 		return nil, false, err
@@ -257,7 +258,7 @@ func (s *Service) DeleteUser(ctx context.Context, r DeleteUserRequest) error {
 		if err := store.DeleteUser(ctx, tx, u.ID); err != nil {
 			return err
 		}
-		if err := store.DeleteResetRequest(ctx, tx, u.EmailKey); err != nil {
+		if err := store.DeleteResetRequests(ctx, tx, u.EmailKey); err != nil {
 			return err
 		}
 		if err := s.revoke(ctx, tx, store.Revocation{UserID: u.ID, Epoch: u.Epoch + 1}); err != nil {

@@ -1,9 +1,10 @@
 package service
 
 import (
-	"errors"
 	"net/url"
 	"strings"
+
+	"stoa/platform/config"
 )
 
 // Config is the section "users" of the configuration.
@@ -21,7 +22,7 @@ func (c *Config) Validate() error {
 	}
 	u, err := url.Parse(strings.ReplaceAll(c.ResetURL, tokenPlace, "token"))
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || !strings.Contains(c.ResetURL, tokenPlace) {
-		return errors.New("users.reset_url must be an address with {token} in it, such as https://shop.example/reset?token={token}")
+		return config.BadValue("reset_url", "must be an address with %s in it, such as https://shop.example/reset?token=%s", tokenPlace, tokenPlace)
 	}
 	return nil
 }

@@ -86,15 +86,19 @@ func (s *Service) ChangePassword(ctx context.Context, r ChangePasswordRequest) e
 
 // RequestReset has a reset token mailed to an account's address. It does the
 // same, and takes the same time, whether there is such an account or not:
-// everything else is left to MailResets.
+// everything else is left to MailResets. Errors: errs.ErrInvalid for what is no
+// e-mail address.
 func (s *Service) RequestReset(ctx context.Context, email string) error {
-	key := emailKey(email)
-	if !isEmail(key) || len(key) > maxEmail {
-		return nil // no account has it
+	var bad problems
+	bad.email("body.email", &email)
+	if err := bad.error(); err != nil {
+		return err
 	}
+	key := emailKey(email)
+	id := s.Clock.ID()
 	return s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		tx.AfterCommit(s.wakeMailer)
-		return store.InsertResetRequest(ctx, tx, key, s.Clock.Now())
+		return store.InsertResetRequest(ctx, tx, id, key, s.Clock.Now())
 	})
 }
 
@@ -174,8 +178,8 @@ func (s *Service) MailResets(ctx context.Context) error {
 	return nil
 }
 
-// mailReset sees to the request that has been due longest. It reports whether
-// there may be another.
+// mailReset sees to the address whose request has been due longest. It reports
+// whether there may be another.
 func (s *Service) mailReset(ctx context.Context) (again bool, err error) {
 	var (
 		key      string
@@ -184,7 +188,7 @@ func (s *Service) mailReset(ctx context.Context) (again bool, err error) {
 	)
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		now := s.Clock.Now()
-		key, attempts, due, err = store.ClaimResetRequest(ctx, tx, now, now.Add(mailPause))
+		key, attempts, due, err = store.ClaimResetRequests(ctx, tx, now, now.Add(mailPause))
 		return err
 	})
 	if err != nil || !due {
@@ -195,7 +199,7 @@ func (s *Service) mailReset(ctx context.Context) (again bool, err error) {
 		return true, failed
 	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return store.DeleteResetRequest(ctx, tx, key)
+		return store.DeleteResetRequests(ctx, tx, key)
 	})
 	if failed != nil {
 		s.Log.ErrorContext(ctx, "a password reset could not be mailed, and is given up", "attempts", attempts, "error", failed)

@@ -105,7 +105,29 @@ func emailKey(email string) string {
 	return norm.NFKC.String(strings.ToLower(norm.NFKC.String(strings.TrimSpace(email))))
 }
 
-// words takes a text apart into the words by which it is found.
+// terms gives what an account is found by: its whole e-mail address, and the
+// words of address and name.
+func terms(email, name string) []string {
+	return append([]string{emailKey(email)}, words(email+" "+name, maxTerms)...)
+}
+
+// searched gives the beginnings of terms that a search asks for, all of which
+// an account must have. What has an @ in it is part of an address as it stands.
+func searched(query string) []string {
+	var list []string
+	for field := range strings.FieldsSeq(query) {
+		if strings.Contains(field, "@") {
+			list = append(list, emailKey(field))
+		} else {
+			list = append(list, words(field, maxSearched)...)
+		}
+	}
+	slices.Sort(list)
+	list = slices.Compact(list)
+	return list[:min(len(list), maxSearched)]
+}
+
+// words takes a text apart into its words, each once.
 func words(text string, most int) []string {
 	fields := strings.FieldsFunc(emailKey(text), func(c rune) bool {
 		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !unicode.IsMark(c)
@@ -121,6 +143,3 @@ func words(text string, most int) []string {
 	}
 	return list
 }
-
-// terms gives the words by which an account is found.
-func terms(email, name string) []string { return words(email+" "+name, maxTerms) }

@@ -11,12 +11,12 @@ import (
 )
 
 var (
-	insertRequest = db.NewStatement(`INSERT INTO reset_requests (email_key, due_at, attempts) VALUES ($1, $2, 0) ON CONFLICT (email_key) DO NOTHING`)
-	// The condition stands there twice, for a second worker that waited for the row.
-	claimRequest = db.NewStatement(`UPDATE reset_requests SET due_at = $2, attempts = attempts + 1
+	insertRequest = db.NewStatement(`INSERT INTO reset_requests (id, email_key, due_at, attempts) VALUES ($1, $2, $3, 0)`)
+	// The condition stands there twice, for a second worker that waited for the rows.
+	claimRequests = db.NewStatement(`UPDATE reset_requests SET due_at = $2, attempts = attempts + 1
 		WHERE due_at <= $1 AND email_key = (SELECT email_key FROM reset_requests WHERE due_at <= $1 ORDER BY due_at LIMIT 1)
 		RETURNING email_key, attempts`)
-	deleteRequest = db.NewStatement(`DELETE FROM reset_requests WHERE email_key = $1`)
+	deleteRequests = db.NewStatement(`DELETE FROM reset_requests WHERE email_key = $1`)
 
 	insertReset  = db.NewStatement(`INSERT INTO reset_tokens (hash, user_id, expires_at) VALUES ($1, $2, $3)`)
 	resetUser    = db.NewStatement(`SELECT user_id FROM reset_tokens WHERE hash = $1 AND expires_at > $2`)
@@ -24,33 +24,38 @@ var (
 	deleteResets = db.NewStatement(`DELETE FROM reset_tokens WHERE user_id = $1`)
 )
 
-// InsertResetRequest records that a reset was asked for. One that waits
-// already for the same address is enough.
-func InsertResetRequest(ctx context.Context, tx *db.Tx, emailKey string, due time.Time) error {
-	if _, err := insertRequest.Exec(ctx, tx, emailKey, db.NewTime(due)); err != nil {
+// InsertResetRequest records that a reset was asked for.
+func InsertResetRequest(ctx context.Context, tx *db.Tx, id, emailKey string, due time.Time) error {
+	if _, err := insertRequest.Exec(ctx, tx, id, emailKey, db.NewTime(due)); err != nil {
 		return fmt.Errorf("insert reset request: %w", err)
 	}
 	return nil
 }
 
-// ClaimResetRequest takes the request that has been due longest and puts it off
-// until again, so that nobody else takes it before. It says how often it was
-// taken, this time included, and reports false where none is due.
-func ClaimResetRequest(ctx context.Context, tx *db.Tx, now, again time.Time) (emailKey string, attempts int, ok bool, err error) {
-	err = claimRequest.QueryRow(ctx, tx, db.NewTime(now), db.NewTime(again)).Scan(&emailKey, &attempts)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", 0, false, nil
-	}
+// ClaimResetRequests takes the requests for the address whose request has been
+// due longest, and puts them off until again, so that nobody else takes them
+// before. It says how often one of them was taken, this time included, and
+// reports false where none is due.
+func ClaimResetRequests(ctx context.Context, tx *db.Tx, now, again time.Time) (emailKey string, attempts int, ok bool, err error) {
+	rows, err := claimRequests.Query(ctx, tx, db.NewTime(now), db.NewTime(again))
 	if err != nil {
-		return "", 0, false, fmt.Errorf("claim reset request: %w", err)
+		return "", 0, false, fmt.Errorf("claim reset requests: %w", err)
 	}
-	return emailKey, attempts, true, nil
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var n int
+		if err := rows.Scan(&emailKey, &n); err != nil {
+			return "", 0, false, fmt.Errorf("claim reset requests: %w", err)
+		}
+		attempts, ok = max(attempts, n), true
+	}
+	return emailKey, attempts, ok, rows.Err()
 }
 
-// DeleteResetRequest forgets a request.
-func DeleteResetRequest(ctx context.Context, tx *db.Tx, emailKey string) error {
-	if _, err := deleteRequest.Exec(ctx, tx, emailKey); err != nil {
-		return fmt.Errorf("delete reset request: %w", err)
+// DeleteResetRequests forgets the requests for an address.
+func DeleteResetRequests(ctx context.Context, tx *db.Tx, emailKey string) error {
+	if _, err := deleteRequests.Exec(ctx, tx, emailKey); err != nil {
+		return fmt.Errorf("delete reset requests: %w", err)
 	}
 	return nil
 }

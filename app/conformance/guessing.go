@@ -1,0 +1,62 @@
+package conformance
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// guessing is what time and memory tell nobody: it is measured alone.
+func guessing() []promise {
+	return []promise{
+		{"a wrong password and an unknown address take the same time", credentialsTakeTheSameTime},
+		{"resets for known and unknown addresses take the same time", resetsTakeTheSameTime},
+		{"a body that unpacks to 600 MB takes no memory", compressedBombs},
+	}
+}
+
+// sameTime holds two calls to take the same time, within 5 % of each other's
+// median. Noise of the machine is given three chances; a difference that is
+// always there fails all of them.
+func sameTime(t *testing.T, samples int, one, other func()) {
+	t.Helper()
+	var told string
+	for range 3 {
+		var a, b []time.Duration
+		for range samples {
+			a, b = append(a, took(one)), append(b, took(other))
+		}
+		slices.Sort(a)
+		slices.Sort(b)
+		first, second := a[samples/2], b[samples/2]
+		difference := (first - second).Abs()
+		if difference*20 <= max(first, second) {
+			return
+		}
+		told += fmt.Sprintf(" %s against %s;", first, second)
+	}
+	require.Fail(t, "one is told from the other by time", "%s", told)
+}
+
+func credentialsTakeTheSameTime(t *testing.T, w *world) {
+	attempt := func(email string) func() {
+		return func() {
+			w.anyone.Post(t, "/sessions", fields{"email": email, "password": "not this one at all"}).Want(t, http.StatusUnauthorized)
+		}
+	}
+	sameTime(t, 15, attempt(w.customer.Email), attempt("nobody-"+w.customer.Email))
+}
+
+func resetsTakeTheSameTime(t *testing.T, w *world) {
+	c := w.newcomer(t)
+	attempt := func(email string) func() {
+		return func() {
+			w.anyone.Post(t, "/password-resets", fields{"email": email}).Want(t, http.StatusAccepted)
+		}
+	}
+	sameTime(t, 101, attempt(c.Email), attempt("nobody-"+c.Email))
+}

@@ -1,0 +1,112 @@
+package conformance
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stoa/platform/clock"
+)
+
+// slowConnections are what callers meet who send slowly, read slowly or say
+// nothing. It is measured alone.
+func slowConnections() []promise {
+	return []promise{{"500 slow connections are closed in time and hold up nobody", slowCallers}}
+}
+
+const (
+	slowReadTimeout  = time.Second
+	slowWriteTimeout = 2 * time.Second
+	slowIdleTimeout  = time.Second
+	slowEnd          = 15 * time.Second // when all of them are long over
+)
+
+func slowCallers(t *testing.T, shared *world) {
+	w := openEmpty(t, shared.topology,
+		"http.read_timeout="+slowReadTimeout.String(), "http.write_timeout="+slowWriteTimeout.String(), "http.idle_timeout="+slowIdleTimeout.String())
+	connections := make([]net.Conn, 500)
+	for i := range connections {
+		connections[i] = w.dial(t)
+		require.NoError(t, connections[i].SetDeadline(system().Now().Add(slowEnd)))
+	}
+	callers := []func(c net.Conn) bool{
+		saysNothing,
+		func(c net.Conn) bool { return trickles(t, c, "GET "+base+"/products HTTP/1.1\r\nHost: x\r\nX-Slow: ") },
+		func(c net.Conn) bool {
+			return trickles(t, c, "POST "+base+"/carts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{")
+		},
+		func(c net.Conn) bool { return readsNothing(t, c) },
+	}
+	done := make(chan []bool)
+	go func() {
+		done <- together(len(connections), func(i int) bool { return callers[i%len(callers)](connections[i]) })
+	}()
+	var spent []time.Duration
+	for range 100 {
+		spent = append(spent, took(func() { w.anyone.Get(t, "/products?limit=1").Want(t, http.StatusOK) }))
+	}
+	slices.Sort(spent)
+	require.Less(t, spent[95], 100*time.Millisecond, "others are served at once; half of them took %s", spent[50])
+	for i, closed := range <-done {
+		require.True(t, closed, "connection %d, of kind %d, is kept open", i, i%len(callers))
+	}
+	w.anyone.Get(t, "/products?limit=1").Want(t, http.StatusOK)
+}
+
+// closedBy reads to the end and tells whether the server made it.
+func closedBy(c net.Conn) bool {
+	_, err := io.Copy(io.Discard, c)
+	return err == nil || !isTimeout(err)
+}
+
+func saysNothing(c net.Conn) bool { return closedBy(c) }
+
+// trickles sends a beginning, and then a byte now and again.
+func trickles(t *testing.T, c net.Conn, beginning string) bool {
+	if _, err := io.WriteString(c, beginning); err != nil {
+		return false
+	}
+	ended := make(chan bool, 1)
+	go func() { ended <- closedBy(c) }()
+	for {
+		pause := system().NewTimer(100 * time.Millisecond)
+		select {
+		case closed := <-ended:
+			pause.Stop()
+			return closed
+		case <-t.Context().Done():
+			return false
+		case <-pause.C():
+			_, _ = io.WriteString(c, "x") // the reader tells when that is over
+		}
+	}
+}
+
+// readsNothing asks for far more than the buffers on the way can hold, waits,
+// and tells whether it was given up on.
+func readsNothing(t *testing.T, c net.Conn) bool {
+	const asked = 300
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(4 << 10) // only makes it sooner
+	}
+	go func() {
+		_, _ = io.WriteString(c, strings.Repeat("GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", asked)) // it is given up on meanwhile
+	}()
+	if clock.Sleep(t.Context(), system(), slowWriteTimeout+slowReadTimeout+slowIdleTimeout) != nil {
+		return false
+	}
+	r := bufio.NewReader(c)
+	for range asked {
+		if _, err := readAnswer(r, "GET"); err != nil {
+			return !isTimeout(err)
+		}
+	}
+	return false
+}

@@ -1,0 +1,83 @@
+// Package service is what the catalog does: the rules of products, categories
+// and stock, and the use cases that the API, the command line and neighbours
+// are served by.
+//
+// The catalog's own wiring, routes and commands import it, and nobody else. It
+// speaks neither HTTP nor SQL, and asks nothing of other modules: it only
+// listens to what orders publishes.
+package service
+
+import (
+	"log/slog"
+	"time"
+
+	"stoa/modules/catalog"
+	"stoa/platform/clock"
+	"stoa/platform/config"
+	"stoa/platform/db"
+	"stoa/platform/money"
+	"stoa/platform/outbox"
+)
+
+// Config is the section "catalog" of the configuration.
+type Config struct {
+	ReservationTTL time.Duration `koanf:"reservation_ttl" min:"1s" usage:"how long stock stays reserved for an order that is neither confirmed nor given up"`
+}
+
+// DefaultConfig is what holds where the configuration says nothing.
+func DefaultConfig() Config { return Config{ReservationTTL: time.Hour} }
+
+// ShopConfig is what the catalog needs of the section "shop".
+type ShopConfig struct {
+	Currency string `koanf:"currency" usage:"ISO 4217 code, for carts, files and filters that name no currency"`
+}
+
+// DefaultShopConfig is what holds where the configuration says nothing.
+func DefaultShopConfig() ShopConfig { return ShopConfig{Currency: "USD"} }
+
+// Validate says what will not do.
+func (c *ShopConfig) Validate() error {
+	if !money.ValidCurrency(c.Currency) {
+		return config.BadValue("currency", "%q is no currency of ISO 4217 that prices can be in", c.Currency)
+	}
+	return nil
+}
+
+// Deps is what a Service stands on.
+type Deps struct {
+	DB     *db.DB
+	Outbox *outbox.Outbox
+	Clock  clock.Clock
+	Log    *slog.Logger
+	// DataDir is a directory of the module's own: files lie there while they
+	// are imported.
+	DataDir string
+	Config  Config
+	Shop    ShopConfig
+}
+
+// Service is the catalog. It implements catalog.Service.
+type Service struct {
+	db      *db.DB
+	outbox  *outbox.Outbox
+	clock   clock.Clock
+	log     *slog.Logger
+	dataDir string
+	cfg     Config
+	shop    ShopConfig
+
+	views   *views
+	uploads chan struct{} // wakes the importer
+}
+
+var _ catalog.Service = (*Service)(nil)
+
+// New gives the catalog on its database. Its workers are not begun: see
+// ReleaseExpired and RunImports.
+func New(d Deps) *Service {
+	return &Service{
+		db: d.DB, outbox: d.Outbox, clock: d.Clock, log: d.Log, dataDir: d.DataDir, cfg: d.Config, shop: d.Shop,
+		views:   newViews(d.Clock),
+		uploads: make(chan struct{}, 1),
+	}
+}

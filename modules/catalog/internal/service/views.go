@@ -1,0 +1,145 @@
+package service
+
+import (
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/maypok86/otter/v2"
+
+	"stoa/modules/catalog"
+	"stoa/modules/catalog/internal/store"
+	"stoa/platform/clock"
+)
+
+const (
+	// viewBytes is how much is remembered, in bytes.
+	viewBytes = 16 << 20
+	// viewTTL bounds for how long what another process has changed is not seen,
+	// be it a command beside this one or another instance. What this process
+	// changes is forgotten at once.
+	viewTTL = time.Second
+	// nameCount is of how many ids and slugs the number is remembered.
+	nameCount = 50_000
+	// stripes is how many locks guard against remembering what has just changed.
+	stripes = 64
+)
+
+// View is an active product as customers see it, in JSON.
+type View struct {
+	ID, Slug string
+	Version  int64
+	JSON     []byte
+
+	readAt time.Time
+}
+
+// views remembers products as customers see them, so that the ones asked for
+// most are read and written into JSON once.
+type views struct {
+	clock   clock.Clock
+	cache   *otter.Cache[int64, *View]  // by number
+	numbers *otter.Cache[string, int64] // by id and slug
+	stripes [stripes]stripe
+}
+
+// stripe counts the changes of some products.
+type stripe struct {
+	mu      sync.Mutex
+	changes uint64
+}
+
+func newViews(c clock.Clock) *views {
+	return &views{
+		clock: c,
+		cache: otter.Must(&otter.Options[int64, *View]{
+			MaximumWeight: viewBytes,
+			Weigher:       func(_ int64, v *View) uint32 { return uint32(len(v.JSON)) + 256 },
+		}),
+		numbers: otter.Must(&otter.Options[string, int64]{MaximumSize: nameCount}),
+	}
+}
+
+// named gives what is remembered of a product by its id or slug, nil where that
+// is nothing.
+func (v *views) named(idOrSlug string) *View {
+	number, ok := v.numbers.GetIfPresent(idOrSlug)
+	if !ok {
+		return nil
+	}
+	// A slug may be another product's by now; the view knows whose it is.
+	if view := v.get(number); view != nil && (view.ID == idOrSlug || view.Slug == idOrSlug) {
+		return view
+	}
+	return nil
+}
+
+// name remembers what number a product with an id or slug has.
+func (v *views) name(idOrSlug string, number int64) { v.numbers.Set(idOrSlug, number) }
+
+func (v *views) stripe(product int64) *stripe { return &v.stripes[uint64(product)%stripes] }
+
+// get gives what is remembered of a product, nil where that is nothing.
+func (v *views) get(product int64) *View {
+	view, ok := v.cache.GetIfPresent(product)
+	if !ok || v.clock.Now().Sub(view.readAt) > viewTTL {
+		return nil
+	}
+	return view
+}
+
+// mark is what changes of a product are counted from, before it is read.
+func (v *views) mark(product int64) uint64 {
+	s := v.stripe(product)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changes
+}
+
+// put remembers what was read of a product after mark, unless it has changed since.
+func (v *views) put(product int64, mark uint64, view *View) {
+	s := v.stripe(product)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changes == mark {
+		v.cache.Set(product, view)
+	}
+}
+
+// forget forgets a product that has changed.
+func (v *views) forget(product int64) {
+	s := v.stripe(product)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	v.cache.Invalidate(product)
+}
+
+// forgetAll forgets all, where what has changed is not known.
+func (v *views) forgetAll() {
+	for i := range v.stripes {
+		v.stripes[i].mu.Lock()
+		v.stripes[i].changes++
+	}
+	v.cache.InvalidateAll()
+	for i := range v.stripes {
+		v.stripes[i].mu.Unlock()
+	}
+}
+
+// newView gives a product as customers see it.
+func newView(p store.Product, readAt time.Time) (*View, error) {
+	text, err := json.Marshal(forCustomers(p.Product), json.Deterministic(true))
+	return &View{ID: p.ID, Slug: p.Slug, Version: p.Version, JSON: text, readAt: readAt}, err
+}
+
+// forCustomers takes out of a product what only staff see.
+func forCustomers(p catalog.Product) catalog.Product {
+	variants := make([]catalog.Variant, len(p.Variants))
+	for i, v := range p.Variants {
+		v.Stock = catalog.Stock{Available: v.Stock.Available}
+		variants[i] = v
+	}
+	p.Variants = variants
+	return p
+}

@@ -1,0 +1,208 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"stoa/platform/db"
+)
+
+// Places tells the numbers of categories by their paths: of those that
+// products are put into, and of all above them.
+type Places map[string]int64
+
+// Scope is a list that products stand in.
+type Scope string
+
+// The scopes that do not depend on anything.
+const (
+	ScopeAll     Scope = ""
+	ScopeInStock Scope = "s"
+)
+
+// CategoryScope is the products in a category or below it.
+func CategoryScope(number int64) Scope { return Scope("c" + strconv.FormatInt(number, 10)) }
+
+func (s Scope) isCategory() bool { return strings.HasPrefix(string(s), "c") }
+
+// TagScope is the products with a tag, whatever its case.
+func TagScope(tag string) Scope { return Scope("t" + Fold(tag)) }
+
+// VendorScope is the products of a vendor, whatever its case.
+func VendorScope(vendor string) Scope { return Scope("v" + Fold(vendor)) }
+
+// NoPrice stands for the price of a product without variants: it sorts above all.
+const NoPrice = math.MaxInt64
+
+// listing is what lists know of a product.
+type listing struct {
+	status   string
+	price    int64
+	highest  int64
+	currency string
+	title    string
+}
+
+func listingOf(p *Product) listing {
+	l := listing{status: p.Status, price: NoPrice, highest: NoPrice, title: foldLine(p.Title)}
+	for i, v := range p.Variants {
+		switch {
+		case i == 0:
+			l.price, l.highest, l.currency = v.Price.Amount, v.Price.Amount, v.Price.Currency
+		case v.Price.Currency == p.Variants[0].Price.Currency:
+			l.price, l.highest = min(l.price, v.Price.Amount), max(l.highest, v.Price.Amount)
+		default:
+			l.currency = "" // prices in other currencies than the first are not compared with it
+		}
+	}
+	return l
+}
+
+// scopesOf gives the scopes that a product stands in, sorted.
+func scopesOf(p *Product, places Places) []Scope {
+	scopes := []Scope{ScopeAll}
+	for _, v := range p.Variants {
+		if v.Stock.Available > 0 {
+			scopes = append(scopes, ScopeInStock)
+			break
+		}
+	}
+	for _, ref := range p.Categories {
+		for _, path := range Ancestry(ref.Path) {
+			scopes = append(scopes, CategoryScope(places[path]))
+		}
+	}
+	for _, tag := range p.Tags {
+		scopes = append(scopes, TagScope(tag))
+	}
+	if p.Vendor != "" {
+		scopes = append(scopes, VendorScope(p.Vendor))
+	}
+	slices.Sort(scopes)
+	return slices.Compact(scopes)
+}
+
+func (l listing) row(args []any, product int64, scope Scope) []any {
+	return append(args, string(scope), l.status, product, l.price, l.highest, l.currency, l.title)
+}
+
+// anyStatus lets a row be found by the primary key where its status is not known.
+const anyStatus = `status IN ('active', 'archived', 'draft')`
+
+var (
+	insertListings = newBulk(`INSERT INTO listings (scope, status, product, price, highest, currency, title)`, 7,
+		`ON CONFLICT (scope, status, product) DO UPDATE
+		SET price = excluded.price, highest = excluded.highest, currency = excluded.currency, title = excluded.title`)
+	freshListings = newBulk(`INSERT OR FAIL INTO listings (scope, status, product, price, highest, currency, title)`, 7, "")
+	dropListings  = newLookup(2, `DELETE FROM listings WHERE product = $1 AND status = $2 AND scope IN ($in) RETURNING scope`)
+
+	// A SKU that became available, or was the last that was.
+	listInStock = db.NewStatement(`INSERT INTO listings (scope, status, product, price, highest, currency, title)
+		SELECT 's', status, product, price, highest, currency, title FROM listings
+		WHERE scope = '' AND ` + anyStatus + ` AND product = $1 ON CONFLICT (scope, status, product) DO NOTHING`)
+	unlistInStock = db.NewStatement(`DELETE FROM listings WHERE scope = 's' AND ` + anyStatus + ` AND product = $1 AND NOT EXISTS (
+		SELECT 1 FROM variants v JOIN stock s ON s.sku = v.sku WHERE v.product = $1 AND s.on_hand > s.reserved)`)
+
+	// What is listed in a category that has moved is no longer listed in one
+	// that was above it, where no other category of the product lies below that.
+	unlistMoved = db.NewStatement(`DELETE FROM listings WHERE scope = $1
+		AND product IN (SELECT m.product FROM listings m WHERE m.scope = $2)
+		AND NOT EXISTS (SELECT 1 FROM product_categories pc JOIN categories c ON c.number = pc.category
+			WHERE pc.product = listings.product AND (c.path = $3 OR c.path >= $3 || '/' AND c.path < $3 || '0'))`)
+	listMoved = db.NewStatement(`INSERT INTO listings (scope, status, product, price, highest, currency, title)
+		SELECT $1, status, product, price, highest, currency, title FROM listings WHERE scope = $2
+		ON CONFLICT (scope, status, product) DO NOTHING`)
+)
+
+// addListings lists products that are new.
+func addListings(ctx context.Context, tx *db.Tx, products []*Product, places Places) error {
+	args := make([]any, 0, 7*8*len(products))
+	for _, p := range products {
+		l := listingOf(p)
+		for _, scope := range scopesOf(p, places) {
+			args = l.row(args, p.Number, scope)
+		}
+	}
+	return freshListings.insert(ctx, tx, args)
+}
+
+// relist brings the listings of a product from what it was to what it is. The
+// stock of both is that of now.
+func relist(ctx context.Context, tx *db.Tx, before, after *Product, places Places) error {
+	was, is := scopesOf(before, places), scopesOf(after, places)
+	drop, add := was, is
+	if l := listingOf(after); l.status == before.Status {
+		drop = without(was, is)
+		if l == listingOf(before) {
+			add = without(is, was)
+		}
+	}
+	if err := dropListings.query(ctx, tx, anys(drop), func(*sql.Rows) error { return nil }, after.Number, before.Status); err != nil {
+		return err
+	}
+	var args []any
+	for _, scope := range add {
+		args = listingOf(after).row(args, after.Number, scope)
+	}
+	return insertListings.insert(ctx, tx, args)
+}
+
+// without gives the scopes that are not among others; both are sorted.
+func without(scopes, others []Scope) []Scope {
+	var rest []Scope
+	for _, scope := range scopes {
+		if _, there := slices.BinarySearch(others, scope); !there {
+			rest = append(rest, scope)
+		}
+	}
+	return rest
+}
+
+// crossed keeps the list of what is in stock when a SKU's stock has changed.
+func crossed(ctx context.Context, tx *db.Tx, now Stock, availableBefore int64) error {
+	if now.Product == 0 || (now.Available() > 0) == (availableBefore > 0) {
+		return nil
+	}
+	change := unlistInStock
+	if now.Available() > 0 {
+		change = listInStock
+	}
+	_, err := change.Exec(ctx, tx, now.Product)
+	return err
+}
+
+// relistMoved lists what is in a category that was moved elsewhere, with all
+// below it, in what is above it now.
+func relistMoved(ctx context.Context, tx *db.Tx, before, after Category) error {
+	was, is := above(before.Path), above(after.Path)
+	numbers, err := CategoriesByPath(ctx, tx, append(slices.Clone(was), is...))
+	if err != nil {
+		return err
+	}
+	moved := string(CategoryScope(after.Number))
+	for _, path := range was {
+		if !slices.Contains(is, path) {
+			if _, err := unlistMoved.Exec(ctx, tx, string(CategoryScope(numbers[path].Number)), moved, path); err != nil {
+				return err
+			}
+		}
+	}
+	for _, path := range is {
+		if !slices.Contains(was, path) {
+			if _, err := listMoved.Exec(ctx, tx, string(CategoryScope(numbers[path].Number)), moved); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// above gives the paths of all above a path.
+func above(path string) []string {
+	all := Ancestry(path)
+	return all[:len(all)-1]
+}

@@ -70,13 +70,14 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 	defer func() { err = errors.Join(err, stop(context.WithoutCancel(ctx))) }()
 
 	// Listeners come first: a port that is taken is told before anything starts.
-	public, err := net.Listen("tcp", s.HTTP.Addr)
+	var listen net.ListenConfig
+	public, err := listen.Listen(ctx, "tcp", s.HTTP.Addr)
 	if err != nil {
 		return fmt.Errorf("http.addr: %w", err)
 	}
 	var ops net.Listener
 	if s.Ops.Addr != "" {
-		if ops, err = net.Listen("tcp", s.Ops.Addr); err != nil {
+		if ops, err = listen.Listen(ctx, "tcp", s.Ops.Addr); err != nil {
 			return errors.Join(fmt.Errorf("ops.addr (empty turns it off): %w", err), public.Close())
 		}
 	}

@@ -56,26 +56,23 @@ func (v *Verifier) Ready() error {
 // Run follows the source, until ctx ends. Where there is none yet, it waits
 // for Follow.
 func (v *Verifier) Run(ctx context.Context) error {
-	for failures := 0; ; {
+	for failures := 0; ctx.Err() == nil; {
 		err := v.Sync(ctx)
 		pause := followEvery
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case err == nil && failures > 0:
 			v.log.InfoContext(ctx, "signing keys and revocations are followed again", "failures", failures)
 			failures = 0
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			if failures == 0 {
 				v.log.WarnContext(ctx, "signing keys and revocations cannot be followed; what is known holds", "error", err)
 			}
 			pause = min(retryFirst<<min(failures, 4), followEvery)
 			failures++
 		}
-		if clock.Sleep(ctx, v.clock, pause) != nil {
-			return nil
-		}
+		_ = clock.Sleep(ctx, v.clock, pause) // ends early only with ctx
 	}
+	return nil
 }
 
 // Sync asks the source once. Where there is none yet, it waits for Follow.

@@ -74,13 +74,9 @@ func TestProcessesThatStartAtOnceAgree(t *testing.T) {
 // run runs a worker until the test ends, and waits for it.
 func run(t *testing.T, worker func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- worker(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-done)
-	})
+	go func() { done <- worker(t.Context()) }() // which ends just before Cleanup
+	t.Cleanup(func() { require.NoError(t, <-done) })
 }
 
 // pass lets time go by while keys are looked after, a step at a time.

@@ -105,6 +105,7 @@ func TestVerifyRefuses(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, f.subject, id.UserID)
 
+	signed := strings.Split(good, ".")
 	unsigned := func(alg string) string {
 		return encode(fmt.Sprintf(`{"alg":%q,"typ":"at+jwt","kid":%q}`, alg, keyID)) + "." + encode(f.claims(nil)) + "."
 	}
@@ -129,7 +130,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"two dots only":                         "..",
 		"a million dots":                        strings.Repeat(".", 1_000_000),
 		"three dots":                            good + ".",
-		"one dot":                               good[:strings.LastIndex(good, ".")],
+		"one dot":                               signed[0] + "." + signed[1],
 		"alg none":                              unsigned("none"),
 		"alg NONE":                              unsigned("NONE"),
 		"alg nOnE":                              unsigned("nOnE"),
@@ -143,8 +144,8 @@ func TestVerifyRefuses(t *testing.T) {
 		"a key that is SQL":                     kid("' OR 1=1 --"),
 		"a key of a megabyte":                   kid(strings.Repeat("k", 1<<20)),
 		"a stranger's signature":                forger{stranger, keyID, f.subject, f.now}.sign(f.header(""), f.claims(nil)),
-		"a signature of other claims":           good[:strings.Index(good, ".")] + "." + encode(f.claims(map[string]string{"roles": `["admin"]`})) + good[strings.LastIndex(good, "."):],
-		"no signature":                          good[:strings.LastIndex(good, ".")+1],
+		"a signature of other claims":           signed[0] + "." + encode(f.claims(map[string]string{"roles": `["admin"]`})) + "." + signed[2],
+		"no signature":                          signed[0] + "." + signed[1] + ".",
 		"jku":                                   f.sign(f.header(`,"jku":"http://127.0.0.1:1/keys"`), f.claims(nil)),
 		"x5u":                                   f.sign(f.header(`,"x5u":"http://127.0.0.1:1/cert"`), f.claims(nil)),
 		"x5c":                                   f.sign(f.header(`,"x5c":["MII"]`), f.claims(nil)),

@@ -18,6 +18,7 @@ type InProcess struct {
 }
 
 type subscriber struct {
+	ctx     context.Context // the subscription ends with it
 	name    string
 	types   []string
 	deliver func(ctx context.Context, events []Event) error
@@ -42,7 +43,9 @@ func (b *InProcess) Publish(ctx context.Context, events []Event) error {
 	b.mu.RLock()
 	subscribers := make([]*subscriber, 0, len(b.subscribers))
 	for _, s := range b.subscribers {
-		subscribers = append(subscribers, s)
+		if s.ctx.Err() == nil {
+			subscribers = append(subscribers, s)
+		}
 	}
 	b.mu.RUnlock()
 
@@ -68,14 +71,17 @@ func (b *InProcess) Publish(ctx context.Context, events []Event) error {
 func (b *InProcess) Subscribe(ctx context.Context, name string, types []string, deliver func(ctx context.Context, events []Event) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, taken := b.subscribers[name]; taken {
+	if s, taken := b.subscribers[name]; taken && s.ctx.Err() == nil {
 		return fmt.Errorf("bus: %s is subscribed already", name)
 	}
-	b.subscribers[name] = &subscriber{name, types, deliver}
+	s := &subscriber{ctx, name, types, deliver}
+	b.subscribers[name] = s
 	context.AfterFunc(ctx, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		delete(b.subscribers, name)
+		if b.subscribers[name] == s {
+			delete(b.subscribers, name)
+		}
 	})
 	return nil
 }

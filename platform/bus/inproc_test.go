@@ -18,10 +18,28 @@ func TestInProcess(t *testing.T) {
 	bustest.Run(t, func(*testing.T) bus.Bus { return bus.NewInProcess() })
 }
 
-func TestAConsumerSubscribesOnce(t *testing.T) {
+func TestAConsumerSubscribesOnceAtATime(t *testing.T) {
 	t.Parallel()
 	b := bus.NewInProcess()
 	deliver := func(context.Context, []bus.Event) error { return nil }
-	require.NoError(t, b.Subscribe(t.Context(), "one", []string{"stoa.test.happened.v1"}, deliver))
-	require.Error(t, b.Subscribe(t.Context(), "one", []string{"stoa.test.happened.v1"}, deliver))
+	ctx, cancel := context.WithCancel(t.Context())
+	types := []string{"stoa.test.happened.v1"}
+	require.NoError(t, b.Subscribe(ctx, "one", types, deliver))
+	require.Error(t, b.Subscribe(t.Context(), "one", types, deliver))
+	cancel()
+	require.NoError(t, b.Subscribe(t.Context(), "one", types, deliver))
+}
+
+func TestEventsOfOthersAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"no JSON":         `{`,
+		"another version": `{"specversion":"0.3","id":"1","source":"/stoa/a","type":"t","sequence":"1"}`,
+		"no id":           `{"specversion":"1.0","source":"/stoa/a","type":"t","sequence":"1"}`,
+		"another source":  `{"specversion":"1.0","id":"1","source":"/elsewhere","type":"t","sequence":"1"}`,
+		"no sequence":     `{"specversion":"1.0","id":"1","source":"/stoa/a","type":"t"}`,
+	} {
+		var e bus.Event
+		require.Error(t, e.UnmarshalJSON([]byte(text)), name)
+	}
 }

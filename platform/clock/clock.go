@@ -75,7 +75,7 @@ func (t systemTimer) C() <-chan time.Time { return t.Timer.C }
 // WithDeadline gives a context that ends at t on c, with
 // context.DeadlineExceeded. Call cancel when it is no longer needed.
 func WithDeadline(ctx context.Context, c Clock, t time.Time) (context.Context, context.CancelFunc) {
-	if _, real := c.(system); real {
+	if _, own := c.(system); own {
 		return context.WithDeadline(ctx, t)
 	}
 	inner, cancel := context.WithCancelCause(ctx)

@@ -99,7 +99,7 @@ func (f *Fake) ID() string {
 	tick := f.now.UnixMilli() << 12
 	f.last = max(f.last+1, tick)
 	var id uuid.UUID
-	f.random.Read(id[8:])
+	_, _ = f.random.Read(id[8:]) // never fails
 	binary.BigEndian.PutUint64(id[:8], uint64(f.last>>12)<<16|0x7000|uint64(f.last&0xfff))
 	id[8] = id[8]&0x3f | 0x80
 	return id.String()
@@ -110,7 +110,7 @@ func (f *Fake) Secret() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var id uuid.UUID
-	f.random.Read(id[:])
+	_, _ = f.random.Read(id[:]) // never fails
 	id[6] = id[6]&0x0f | 0x40
 	id[8] = id[8]&0x3f | 0x80
 	return id.String()

@@ -113,7 +113,7 @@ func Load(sources Sources, sections []Section) (*Loaded, error) {
 		}
 	}
 	l.unread = r.unread
-	faults := append(r.faults, l.decode(sections, r)...)
+	faults := slices.Concat(r.faults, l.decode(sections, r))
 	if len(faults) > 0 {
 		return nil, &Error{Faults: faults}
 	}

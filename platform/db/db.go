@@ -73,8 +73,14 @@ func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, c Conn) 
 	if err != nil {
 		return translate(fmt.Errorf("%s: begin snapshot: %w", d.name, err))
 	}
-	defer func() { _ = tx.Rollback() }() // nothing was written
-	return fn(ctx, snapshot{Tx: tx, readers: d.readers})
+	c := &snapshot{Tx: tx, readers: d.readers}
+	defer func() {
+		_ = tx.Rollback() // nothing was written
+		for _, s := range c.unknown {
+			_, _ = d.readers.prepared(ctx, s) // where that fails the next snapshot prepares it
+		}
+	}()
+	return fn(ctx, c)
 }
 
 // Write runs fn in one transaction and returns once it is committed and on
@@ -133,14 +139,17 @@ func (tx *Tx) prepared(ctx context.Context, s *Statement) (*sql.Stmt, error) {
 type snapshot struct {
 	bun.Tx
 	readers *readers
+	unknown []*Statement // that the pool has not prepared yet
 }
 
-func (s snapshot) prepared(ctx context.Context, st *Statement) (*sql.Stmt, error) {
-	p, err := s.readers.prepared(ctx, st)
-	if err != nil {
-		return nil, err
+// prepared never asks the pool for a second connection: when every connection
+// has a snapshot that did, all would wait for each other.
+func (s *snapshot) prepared(ctx context.Context, st *Statement) (*sql.Stmt, error) {
+	if p, ok := s.readers.statements.Load(st); ok {
+		return s.Tx.Tx.StmtContext(ctx, p.(*sql.Stmt)), nil
 	}
-	return s.Tx.Tx.StmtContext(ctx, p), nil
+	s.unknown = append(s.unknown, st)
+	return s.Tx.Tx.PrepareContext(ctx, st.query)
 }
 
 // Options are how a database is opened.

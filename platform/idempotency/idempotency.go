@@ -139,8 +139,15 @@ func (s *Store) Do(ctx context.Context, r Request, run func(ctx context.Context)
 	if err != nil || !resp.storable() {
 		return resp, false, err
 	}
-	if err := s.store(ctx, c, resp); err != nil {
+	first, err := s.store(ctx, c, resp)
+	if err != nil {
 		return Response{}, false, err
+	}
+	if !first {
+		// Another process has answered meanwhile: with that, the answer is given.
+		if stored, known, err = s.load(ctx, c); err != nil || known {
+			return stored, known, err
+		}
 	}
 	return resp, known, nil
 }
@@ -179,18 +186,21 @@ func (s *Store) load(ctx context.Context, c *claim) (resp Response, known bool, 
 	return resp, true, nil
 }
 
-func (s *Store) store(ctx context.Context, c *claim, resp Response) error {
+// store keeps an answer, unless there is one: then it is not the first.
+func (s *Store) store(ctx context.Context, c *claim, resp Response) (first bool, err error) {
 	header, err := json.Marshal(resp.Header)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := c.forgetOld(ctx, tx); err != nil {
 			return err
 		}
-		_, err := answer.Exec(ctx, tx, c.request.Caller, c.request.Key, c.fingerprint, resp.Status, string(header), resp.Body, db.NewTime(c.now))
+		n, err := db.Affected(answer.Exec(ctx, tx, c.request.Caller, c.request.Key, c.fingerprint, resp.Status, string(header), resp.Body, db.NewTime(c.now)))
+		first = n > 0
 		return err
 	})
+	return first, err
 }
 
 // forgetOld makes room for a key that is used anew after its retention.

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"stoa/platform/clock"
 	"stoa/platform/db"
@@ -18,218 +18,309 @@ import (
 	"stoa/platform/idempotency"
 )
 
-var things = fstest.MapFS{"0001_things.sql": {Data: []byte("-- +goose Up\nCREATE TABLE things (id TEXT PRIMARY KEY);\n")}}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var migrations = fstest.MapFS{"0001_things.sql": {Data: []byte(`-- +goose Up
+CREATE TABLE things (id TEXT PRIMARY KEY);
+-- +goose Down
+DROP TABLE things;
+`)}}
 
 var (
 	insert = db.NewStatement(`INSERT INTO things (id) VALUES ($1)`)
 	count  = db.NewStatement(`SELECT count(*) FROM things`)
 )
 
+// shop is a service that makes a thing for each request, and answers with it.
 type shop struct {
-	*testing.T
+	t     *testing.T
 	db    *db.DB
 	clock *clock.Fake
-	store *idempotency.Store
+	*idempotency.Store
 }
 
 func newShop(t *testing.T) *shop {
-	s := &shop{T: t, db: dbtest.Open(t, "things", things), clock: clock.NewFake(time.Unix(1e9, 0), 1)}
-	s.store = idempotency.New(s.db, s.clock)
+	s := &shop{t: t, db: dbtest.Open(t, "shop", migrations), clock: clock.NewFake(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), 1)}
+	s.restart()
 	return s
 }
 
-// make makes a thing, once for a key.
-func (s *shop) make(ctx context.Context) (string, error) {
-	if id, ok := idempotency.Claimed(ctx); ok {
-		return id, nil
-	}
-	id := s.clock.ID()
-	return id, s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := idempotency.Claim(ctx, tx, id); err != nil {
+// restart is what a new process, or another one, finds.
+func (s *shop) restart() { s.Store = idempotency.New(s.db, s.clock) }
+
+// make is a service method behind a route that honours keys.
+func (s *shop) make(ctx context.Context) (idempotency.Response, error) {
+	id, made := idempotency.Claimed(ctx)
+	if !made {
+		id = s.clock.ID()
+		if err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+			if err := idempotency.Claim(ctx, tx, id); err != nil {
+				return err
+			}
+			_, err := insert.Exec(ctx, tx, id)
 			return err
+		}); err != nil {
+			return idempotency.Response{}, err
 		}
-		_, err := insert.Exec(ctx, tx, id)
-		return err
-	})
+	}
+	return answer(201, id), nil
 }
 
-func (s *shop) run(ctx context.Context) (idempotency.Response, error) {
-	id, err := s.make(ctx)
-	return idempotency.Response{Status: 201, Header: map[string]string{"Location": "/" + id}, Body: []byte(id)}, err
+func answer(status int, id string) idempotency.Response {
+	return idempotency.Response{Status: status, Header: map[string]string{"Location": "/things/" + id}, Body: []byte(`{"id":"` + id + "\"}\x00\xff")}
 }
 
-func (s *shop) made() (n int) {
-	require.NoError(s, count.QueryRow(s.Context(), s.db.Read()).Scan(&n))
+func (s *shop) things() (n int) {
+	s.t.Helper()
+	require.NoError(s.t, count.QueryRow(s.t.Context(), s.db.Read()).Scan(&n))
 	return n
 }
 
-func request(key, body string) idempotency.Request {
-	return idempotency.Request{Caller: "me", Method: "POST", Path: "/things", Key: key, Body: []byte(body)}
+func request(key string, change ...func(*idempotency.Request)) idempotency.Request {
+	r := idempotency.Request{Caller: "ada", Method: "POST", Path: "/things", Key: key, Body: []byte(`{"a":1}`)}
+	for _, f := range change {
+		f(&r)
+	}
+	return r
 }
 
-func TestTheSameRequestIsAnsweredTheSame(t *testing.T) {
+func never(context.Context) (idempotency.Response, error) { panic("this must not run") }
+
+func TestTheFirstAnswerIsGivenAgain(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	first, replayed, err := s.store.Do(t.Context(), request("k", "{}"), s.run)
+	first, replayed, err := s.Do(t.Context(), request("k"), s.make)
 	require.NoError(t, err)
 	require.False(t, replayed)
-
-	// Also by another process on the same database.
-	s.store = idempotency.New(s.db, s.clock)
-	again, replayed, err := s.store.Do(t.Context(), request("k", "{}"), s.run)
-	require.NoError(t, err)
-	require.True(t, replayed)
-	require.Equal(t, first, again)
-	require.Equal(t, 1, s.made())
+	for range 2 {
+		again, replayed, err := s.Do(t.Context(), request("k"), never)
+		require.NoError(t, err)
+		require.True(t, replayed)
+		require.Equal(t, first, again, "byte for byte")
+		s.restart()
+	}
+	require.Equal(t, 1, s.things())
 }
 
-func TestAnotherRequestWithTheKeyIsRefused(t *testing.T) {
+func TestAKeyIsForOneRequest(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	_, _, err := s.store.Do(t.Context(), request("k", "{}"), s.run)
+	_, _, err := s.Do(t.Context(), request("k"), s.make)
 	require.NoError(t, err)
-	others := []idempotency.Request{request("k", `{"a":1}`)}
-	for _, change := range []func(r *idempotency.Request){
-		func(r *idempotency.Request) { r.Path = "/others" },
-		func(r *idempotency.Request) { r.Method = "PUT" },
-		func(r *idempotency.Request) { r.Path, r.Body = "/thing", []byte("s{}") }, // the same text, cut elsewhere
+	for name, change := range map[string]func(*idempotency.Request){
+		"body":                               func(r *idempotency.Request) { r.Body = []byte(`{"a":2}`) },
+		"path":                               func(r *idempotency.Request) { r.Path = "/others" },
+		"method":                             func(r *idempotency.Request) { r.Method = "PUT" },
+		"where one ends and the next begins": func(r *idempotency.Request) { r.Path, r.Body = "/things{", []byte(`"a":1}`) },
 	} {
-		r := request("k", "{}")
-		change(&r)
-		others = append(others, r)
+		_, _, err := s.Do(t.Context(), request("k", change), never)
+		require.ErrorIs(t, err, idempotency.ErrReused, name)
 	}
-	for _, r := range others {
-		_, _, err := s.store.Do(t.Context(), r, s.run)
-		require.ErrorIs(t, err, idempotency.ErrReused, r)
-	}
-	require.Equal(t, 1, s.made())
+	_, replayed, err := s.Do(t.Context(), request("k", func(r *idempotency.Request) { r.Caller = "bob" }), s.make)
+	require.NoError(t, err)
+	require.False(t, replayed, "keys are each caller's own")
+	require.Equal(t, 2, s.things())
 }
 
-func TestKeysAreTheirCallers(t *testing.T) {
+func TestOneOfManyAtOnceRuns(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	_, _, err := s.store.Do(t.Context(), request("k", "{}"), s.run)
-	require.NoError(t, err)
-	other := request("k", "{}")
-	other.Caller = "you"
-	_, replayed, err := s.store.Do(t.Context(), other, s.run)
-	require.NoError(t, err)
-	require.False(t, replayed)
-	require.Equal(t, 2, s.made())
-}
-
-func TestOneOfManyAtOnceRunsAndTheOthersHearSo(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	inside, gate := make(chan struct{}), make(chan struct{})
-	var first sync.WaitGroup
-	first.Go(func() {
-		_, _, err := s.store.Do(t.Context(), request("k", "{}"), func(ctx context.Context) (idempotency.Response, error) {
-			close(inside)
-			<-gate
-			return s.run(ctx)
+	running, goOn := make(chan struct{}), make(chan struct{})
+	first := make(chan idempotency.Response, 1)
+	go func() {
+		resp, _, err := s.Do(t.Context(), request("k"), func(ctx context.Context) (idempotency.Response, error) {
+			close(running)
+			<-goOn
+			return s.make(ctx)
 		})
 		if err != nil {
 			t.Error(err)
 		}
-	})
-	<-inside
-	for range 5 {
-		_, _, err := s.store.Do(t.Context(), request("k", "{}"), s.run)
-		require.ErrorIs(t, err, idempotency.ErrInProgress)
-	}
-	close(gate)
-	first.Wait()
-	require.Equal(t, 1, s.made())
-}
+		first <- resp
+	}()
+	<-running
+	_, _, err := s.Do(t.Context(), request("k"), never)
+	require.ErrorIs(t, err, idempotency.ErrInProgress)
+	_, _, err = s.Do(t.Context(), request("other"), s.make)
+	require.NoError(t, err)
+	close(goOn)
+	want := <-first
 
-// Several processes know nothing of each other but what is in the database.
-func TestManyProcessesAtOnceMakeOneThing(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	var (
-		all  sync.WaitGroup
-		made atomic.Int64
-	)
-	for range 32 {
-		all.Go(func() {
-			_, replayed, err := idempotency.New(s.db, s.clock).Do(t.Context(), request("k", "{}"), s.run)
-			switch {
-			case err == nil && !replayed:
-				made.Add(1)
-			case err != nil && !errors.Is(err, idempotency.ErrInProgress):
+	var asking sync.WaitGroup
+	for range 50 {
+		asking.Go(func() {
+			resp, replayed, err := s.Do(t.Context(), request("k"), never)
+			if err != nil && !errors.Is(err, idempotency.ErrInProgress) {
 				t.Error(err)
+			}
+			if err == nil && (!replayed || string(resp.Body) != string(want.Body)) {
+				t.Errorf("answered %q, replayed %t", resp.Body, replayed)
 			}
 		})
 	}
-	all.Wait()
-	require.Equal(t, 1, s.made())
-	require.LessOrEqual(t, made.Load(), int64(1))
+	asking.Wait()
+	require.Equal(t, 2, s.things())
 }
 
-func TestWhatAProcessMadeBeforeItDiedIsAnsweredByTheNext(t *testing.T) {
+func TestAnAnswerThatIsNotFinalIsNotKept(t *testing.T) {
 	t.Parallel()
-	s := newShop(t)
-	var made string
-	died := errors.New("died")
-	_, _, err := s.store.Do(t.Context(), request("k", "{}"), func(ctx context.Context) (idempotency.Response, error) {
-		made, _ = s.make(ctx)
-		return idempotency.Response{}, died // before the answer was stored
-	})
-	require.ErrorIs(t, err, died)
-
-	s.store = idempotency.New(s.db, s.clock)
-	resp, replayed, err := s.store.Do(t.Context(), request("k", "{}"), s.run)
-	require.NoError(t, err)
-	require.True(t, replayed)
-	require.Equal(t, made, string(resp.Body))
-	again, _, err := s.store.Do(t.Context(), request("k", "{}"), s.run)
-	require.NoError(t, err)
-	require.Equal(t, resp, again)
-	require.Equal(t, 1, s.made())
-}
-
-func TestOnlyFinalAnswersAreKept(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	for _, c := range []struct {
-		status int
-		kept   bool
-	}{{200, true}, {201, true}, {409, true}, {422, true}, {401, false}, {403, false}, {429, false}, {500, false}, {503, false}} {
-		key := fmt.Sprint(c.status)
-		runs := 0
-		for range 2 {
-			_, _, err := s.store.Do(t.Context(), request(key, "{}"), func(context.Context) (idempotency.Response, error) {
-				runs++
-				return idempotency.Response{Status: c.status}, nil
-			})
+	for _, status := range []int{401, 403, 408, 415, 429, 500, 503, 504} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			resp, _, err := s.Do(t.Context(), request("k"), func(context.Context) (idempotency.Response, error) { return answer(status, "x"), nil })
 			require.NoError(t, err)
-		}
-		require.Equal(t, c.kept, runs == 1, "status %d ran %d times", c.status, runs)
+			require.Equal(t, status, resp.Status)
+			resp, replayed, err := s.Do(t.Context(), request("k", func(r *idempotency.Request) { r.Body = nil }), s.make)
+			require.NoError(t, err, "the key was not used")
+			require.False(t, replayed)
+			require.Equal(t, 201, resp.Status)
+		})
 	}
 }
 
-func TestAKeyIsForgottenAfterADay(t *testing.T) {
+func TestARefusalIsFinal(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for _, status := range []int{404, 409, 412, 422} {
+		key := fmt.Sprint(status)
+		_, _, err := s.Do(t.Context(), request(key), func(context.Context) (idempotency.Response, error) { return answer(status, "x"), nil })
+		require.NoError(t, err)
+		resp, replayed, err := s.Do(t.Context(), request(key), never)
+		require.NoError(t, err)
+		require.True(t, replayed)
+		require.Equal(t, answer(status, "x"), resp)
+	}
+}
+
+func TestAFailureIsToldAndLeavesTheKeyFree(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	failed := errors.New("failed")
+	_, _, err := s.Do(t.Context(), request("k"), func(context.Context) (idempotency.Response, error) { return idempotency.Response{}, failed })
+	require.ErrorIs(t, err, failed)
+	require.Panics(t, func() { _, _, _ = s.Do(t.Context(), request("k"), never) })
+	_, _, err = s.Do(t.Context(), request("k"), s.make)
+	require.NoError(t, err)
+}
+
+// errCrash stands for the end of the process between the effect and its answer.
+var errCrash = errors.New("the process is gone")
+
+func (s *shop) crash(key string) {
+	s.t.Helper()
+	_, _, err := s.Do(s.t.Context(), request(key), func(ctx context.Context) (idempotency.Response, error) {
+		if _, err := s.make(ctx); err != nil {
+			return idempotency.Response{}, err
+		}
+		return idempotency.Response{}, errCrash
+	})
+	require.ErrorIs(s.t, err, errCrash)
+	s.restart()
+}
+
+func TestACrashBetweenEffectAndAnswerMakesNothingTwice(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.crash("k")
+	_, _, err := s.Do(t.Context(), request("k", func(r *idempotency.Request) { r.Body = nil }), never)
+	require.ErrorIs(t, err, idempotency.ErrReused, "the key is bound already")
+	first, replayed, err := s.Do(t.Context(), request("k"), s.make)
+	require.NoError(t, err)
+	require.True(t, replayed)
+	again, _, err := s.Do(t.Context(), request("k"), never)
+	require.NoError(t, err)
+	require.Equal(t, first, again, "the answer that was made again is the one from now on")
+	require.Equal(t, 1, s.things())
+}
+
+func TestAClaimGoesWithItsTransaction(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	refused := errors.New("refused")
+	_, _, err := s.Do(t.Context(), request("k"), func(ctx context.Context) (idempotency.Response, error) {
+		return idempotency.Response{}, s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+			return errors.Join(idempotency.Claim(ctx, tx, "x"), refused)
+		})
+	})
+	require.ErrorIs(t, err, refused)
+	_, replayed, err := s.Do(t.Context(), request("k"), s.make)
+	require.NoError(t, err)
+	require.False(t, replayed)
+}
+
+func TestTwoProcessesMakeOneThing(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	other := idempotency.New(s.db, s.clock)
+	_, _, err := s.Do(t.Context(), request("k"), func(ctx context.Context) (idempotency.Response, error) {
+		_, _, err := other.Do(t.Context(), request("k"), s.make) // it is quicker
+		require.NoError(t, err)
+		return s.make(ctx)
+	})
+	require.ErrorIs(t, err, idempotency.ErrInProgress)
+	require.Equal(t, 1, s.things())
+}
+
+func TestTwoProcessesGiveOneAnswer(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.crash("k") // so that both find the same thing, and neither has to make it
+	other := idempotency.New(s.db, s.clock)
+	resp, replayed, err := s.Do(t.Context(), request("k"), func(context.Context) (idempotency.Response, error) {
+		_, _, err := other.Do(t.Context(), request("k"), func(context.Context) (idempotency.Response, error) { return answer(201, "first"), nil })
+		require.NoError(t, err)
+		return answer(201, "second"), nil
+	})
+	require.NoError(t, err)
+	require.True(t, replayed)
+	require.Equal(t, answer(201, "first"), resp)
+}
+
+func TestWithoutAKeyThereIsNothingToClaim(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	for range 2 {
-		_, replayed, err := s.store.Do(t.Context(), request("k", "{}"), s.run)
+		_, err := s.make(t.Context())
 		require.NoError(t, err)
-		require.False(t, replayed)
-		s.clock.Advance(idempotency.Retention - time.Second)
-		_, replayed, err = s.store.Do(t.Context(), request("k", "{}"), s.run)
-		require.NoError(t, err)
-		require.True(t, replayed)
-		s.clock.Advance(2 * time.Second)
 	}
-	require.Equal(t, 2, s.made())
+	require.Equal(t, 2, s.things())
 }
 
-func TestWithoutAKeyNothingIsClaimed(t *testing.T) {
+func TestAKeyIsRememberedForADay(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	_, err := s.make(t.Context())
+	_, _, err := s.Do(t.Context(), request("k"), s.make)
 	require.NoError(t, err)
-	_, ok := idempotency.Claimed(t.Context())
-	require.False(t, ok)
+	s.clock.Advance(idempotency.Retention - time.Second)
+	_, replayed, err := s.Do(t.Context(), request("k"), never)
+	require.NoError(t, err)
+	require.True(t, replayed)
+	s.clock.Advance(time.Second)
+	_, replayed, err = s.Do(t.Context(), request("k", func(r *idempotency.Request) { r.Body = nil }), s.make)
+	require.NoError(t, err)
+	require.False(t, replayed)
+	require.Equal(t, 2, s.things())
+}
+
+func TestOldKeysAreSwept(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	_, _, err := s.Do(t.Context(), request("old"), s.make)
+	require.NoError(t, err)
+	s.clock.Advance(idempotency.Retention)
+	_, _, err = s.Do(t.Context(), request("new"), s.make)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	swept := make(chan error, 1)
+	go func() { swept <- s.Sweep(ctx) }()
+	s.clock.AwaitTimers(1)
+	s.clock.Advance(time.Hour)
+	s.clock.AwaitTimers(1) // it has swept, and waits for the next time
+	cancel()
+	require.NoError(t, <-swept)
+	keys := db.NewStatement(`SELECT key FROM idempotency_keys`)
+	var left string
+	require.NoError(t, keys.QueryRow(t.Context(), s.db.Read()).Scan(&left))
+	require.Equal(t, "new", left)
 }

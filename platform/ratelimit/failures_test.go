@@ -52,8 +52,8 @@ func TestDelaysGrowUpToABound(t *testing.T) {
 	for range 3 {
 		fail(t, f, "ann", "192.0.2.1")
 	}
-	for i, delay := range []time.Duration{1, 2, 4, 7, 7, 7} {
-		delay *= time.Second
+	for i, seconds := range []int{1, 2, 4, 7, 7, 7} {
+		delay := time.Duration(seconds) * time.Second
 		from := fmt.Sprintf("198.51.100.%d", i)
 		refused(t, f, "ann", from, delay)
 		c.Advance(delay - time.Microsecond)

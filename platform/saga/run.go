@@ -189,14 +189,20 @@ type storedCause struct {
 	Message string    `json:"message"`
 }
 
-// backward takes back the steps that were done, the one that failed first.
+// backward takes back what was done or may have been, the last step first. Of
+// a saga that was never interrupted the steps after the one that failed were
+// not called.
 func (e *execution[T]) backward(ctx context.Context) error {
 	var c storedCause
 	if err := json.Unmarshal([]byte(e.cause), &c); err != nil {
 		return err
 	}
 	cause := errs.New(c.Kind, c.Code, c.Message)
-	for step := min(e.done, len(e.saga.Steps)-1); step >= 0; step-- {
+	last := len(e.saga.Steps) - 1
+	if e.uninterrupted {
+		last = min(e.done, last)
+	}
+	for step := last; step >= 0; step-- {
 		undo := e.saga.Steps[step].Undo
 		if undo == nil {
 			continue

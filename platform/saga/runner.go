@@ -59,6 +59,11 @@ type instance[T any] struct {
 	cause    string // JSON of the error, while undoing
 	attempts int64
 	deadline time.Time
+	// uninterrupted says that it has run here and nowhere else since it was started, so
+	// that what was called is known. Of one that was read from the database it
+	// is not: a process may have called any of the steps that are left, and
+	// died before it could say so.
+	uninterrupted bool
 }
 
 // Options are how a runner works; the zero value is right.
@@ -112,7 +117,7 @@ func (r *Runner[T]) Start(ctx context.Context, tx *db.Tx, id string, data T, dea
 	tx.AfterCommit(func() {
 		r.hold(id)
 		select {
-		case r.fresh <- &instance[T]{id: id, state: Running, data: data, deadline: deadline}:
+		case r.fresh <- &instance[T]{id: id, state: Running, data: data, deadline: deadline, uninterrupted: true}:
 		default: // too many at once: it is found when its lease is over
 			r.release(id)
 		}

@@ -31,9 +31,10 @@ type Step[T any] struct {
 	// again after a pause, until the saga's deadline; any other has the saga
 	// undone. It may change data, which is kept.
 	Do func(ctx context.Context, id string, data *T) (db.Effect, error)
-	// Undo takes it back, also where it is not known whether it was done; nil
-	// where there is nothing to take back. It is idempotent, and called until
-	// it succeeds.
+	// Undo takes it back, also where it is not known whether it was done, and
+	// where it was not; nil where there is nothing to take back. It is
+	// idempotent, and called until it succeeds. A Do that a dead process has
+	// sent may arrive after it, and must come to nothing then.
 	Undo func(ctx context.Context, id string, data *T) (db.Effect, error)
 }
 
@@ -50,7 +51,7 @@ type Saga[T any] struct {
 	Late *errs.Error
 }
 
-// ErrAbandoned, returned by an Effect, ends the saga where it is: what it
+// ErrAbandoned is what an Effect returns that ends the saga where it is: what it
 // works on has been taken out of its hands, and whoever did that sees to what
 // was done. Nothing of the transaction stays, nothing is undone.
 var ErrAbandoned = errs.New(errs.Conflict, "saga.abandoned", "this was taken out of the saga's hands")

@@ -282,20 +282,32 @@ func TestATemporaryFailureIsTriedAgainWithGrowingPauses(t *testing.T) {
 }
 
 func TestTheDeadlineUndoes(t *testing.T) {
-	for name, answer := range map[string]func(context.Context, int) error{
-		"a step that never answers":    func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() },
-		"a step that always fails":     func(context.Context, int) error { return errs.ErrUnavailable },
-		"a neighbour that is too slow": func(ctx context.Context, _ int) error { <-ctx.Done(); return errs.ErrTimeout.Because(ctx.Err()) },
+	for name, c := range map[string]struct {
+		answer func(context.Context, int) error
+		diary  string
+	}{
+		"a step that never answers": {
+			func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() },
+			"flight no-hotel no-flight undone:test.late",
+		},
+		"a neighbour that is too slow": {
+			func(ctx context.Context, _ int) error { <-ctx.Done(); return errs.ErrTimeout.Because(ctx.Err()) },
+			"flight no-hotel no-flight undone:test.late",
+		},
+		"a step that always fails": { // it was out of hand, so what was called is not known
+			func(context.Context, int) error { return errs.ErrUnavailable },
+			"flight no-car no-hotel no-flight undone:test.late",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, a *agency) {
-				a.answer["hotel"] = answer
+				a.answer["hotel"] = c.answer
 				r, stop := a.runner()
 				defer stop()
 				began := time.Now()
 				a.start(r, "one")
 				<-a.ended
-				require.Equal(t, "flight no-hotel no-flight undone:test.late", a.diary("one"))
+				require.Equal(t, c.diary, a.diary("one"))
 				require.InDelta(t, 30, time.Since(began).Seconds(), 0.1)
 			})
 		})
@@ -501,6 +513,39 @@ func crashed(t *testing.T, a *agency, fails bool, n int) bool {
 	defer stop()
 	synctest.Wait()
 	return true
+}
+
+// TestACrashThatLastsTooLong ends the runner after each step it has called, of
+// which nothing is committed, and has another find it after the deadline.
+func TestACrashThatLastsTooLongUndoesAllThatMayHaveBeenDone(t *testing.T) {
+	for n := 1; n <= 3; n++ {
+		t.Run(fmt.Sprintf("crash %d", n), func(t *testing.T) {
+			bubble(t, func(t *testing.T, a *agency) {
+				points := 0
+				a.trace = func(saga.Point) {
+					if points++; points == n {
+						runtime.Goexit()
+					}
+				}
+				r, stop := a.runner()
+				a.start(r, "one")
+				synctest.Wait()
+				stop()
+				pass(t, time.Minute)
+				a.trace = nil
+				a.answer["no-car"] = func(_ context.Context, attempt int) error { // also where that takes several tries
+					if attempt < 3 {
+						return errs.ErrUnavailable
+					}
+					return nil
+				}
+				_, stop = a.runner()
+				defer stop()
+				<-a.ended
+				require.Equal(t, "no-car no-hotel no-flight undone:test.late", a.diary("one"))
+			})
+		})
+	}
 }
 
 func TestAnotherRunnerGoesOnWhenALeaseIsOver(t *testing.T) {

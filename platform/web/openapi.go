@@ -5,14 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"stoa/platform/errs"
 )
 
 const (
@@ -27,7 +23,9 @@ func (s *Server) humaConfig() huma.Config {
 			Info:    &huma.Info{Title: cmp.Or(s.deps.Title, "Stoa"), Version: cmp.Or(s.deps.Version, "0"), Description: s.deps.Description},
 			Servers: []*huma.Server{{URL: "/"}},
 			Components: &huma.Components{
-				Schemas: huma.NewMapRegistry("#/components/schemas/", s.names.name),
+				Headers:   commonHeaders(),
+				Responses: map[string]*huma.Response{},
+				Schemas:   huma.NewMapRegistry("#/components/schemas/", s.names.name),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					bearerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 					apiKeyScheme: {Type: "apiKey", In: "header", Name: headerAPIKey},
@@ -82,13 +80,30 @@ func (o *operation) describe() huma.Operation {
 	return d
 }
 
-// complete adds to the document what all operations have in common.
+// complete adds to the document what Huma cannot see in the types.
 func (o *operation) complete() {
 	d := o.document
 	delete(d.Responses, "default")
 	for status, response := range d.Responses {
-		o.commonHeaders(response)
-		o.media(status, response)
+		if m := response.Content[jsonType]; m != nil {
+			response.Content[cborType] = m
+		}
+		if len(o.Download) > 0 && strings.HasPrefix(status, "2") {
+			response.Content = map[string]*huma.MediaType{}
+			for _, kind := range o.Download {
+				response.Content[kind] = &huma.MediaType{}
+			}
+		}
+		addHeaders(response, headerRequestID, headerRateLimit, headerRateLimitPolicy)
+		if o.Idempotent {
+			addHeaders(response, headerReplayed)
+		}
+		if response.Headers["ETag"] != nil && o.Method == http.MethodGet {
+			notModified := &huma.Response{Description: "It is what If-None-Match names."}
+			addHeaders(notModified, headerRequestID)
+			notModified.Headers["ETag"] = response.Headers["ETag"]
+			d.Responses[strconv.Itoa(http.StatusNotModified)] = notModified
+		}
 	}
 	if o.Idempotent {
 		d.Parameters = append(d.Parameters, &huma.Param{
@@ -108,19 +123,6 @@ func (o *operation) complete() {
 	o.describeErrors()
 }
 
-// media lists the types an answer comes in.
-func (o *operation) media(status string, response *huma.Response) {
-	if m := response.Content[jsonType]; m != nil {
-		response.Content[cborType] = m
-	}
-	if len(o.Download) > 0 && strings.HasPrefix(status, "2") {
-		response.Content = map[string]*huma.MediaType{}
-		for _, kind := range o.Download {
-			response.Content[kind] = &huma.MediaType{}
-		}
-	}
-}
-
 func (o *operation) describeUpload() {
 	file := &huma.Schema{Type: "string", Format: "binary"}
 	b := &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
@@ -134,78 +136,27 @@ func (o *operation) describeUpload() {
 	o.document.RequestBody = b
 }
 
-func (o *operation) commonHeaders(response *huma.Response) {
+// commonHeaders are fields of answers that mean the same everywhere.
+func commonHeaders() map[string]*huma.Header {
+	text := &huma.Schema{Type: "string"}
+	return map[string]*huma.Header{
+		headerRequestID:       {Description: "Names the request in the log.", Schema: text},
+		headerRateLimit:       {Description: "What is left of the rate limit, where one is near.", Schema: text},
+		headerRateLimitPolicy: {Description: "The rate limit.", Schema: text},
+		headerRetryAfter:      {Description: "When to try again, in seconds.", Schema: &huma.Schema{Type: "integer"}},
+		headerChallenge:       {Description: "How to authenticate.", Schema: text},
+		headerReplayed:        {Description: "This is the answer to an earlier request with the same Idempotency-Key.", Schema: &huma.Schema{Type: "string", Enum: []any{"true"}}},
+	}
+}
+
+// addHeaders refers to common fields.
+func addHeaders(response *huma.Response, names ...string) {
 	if response.Headers == nil {
 		response.Headers = map[string]*huma.Param{}
 	}
-	response.Headers[headerRequestID] = &huma.Header{Description: "Names the request in the log.", Schema: &huma.Schema{Type: "string"}}
-	for name, what := range map[string]string{
-		headerRateLimit:       "What is left of the rate limit.",
-		headerRateLimitPolicy: "The rate limit.",
-	} {
-		response.Headers[name] = &huma.Header{Description: what, Schema: &huma.Schema{Type: "string"}}
+	for _, name := range names {
+		response.Headers[name] = &huma.Header{Ref: "#/components/headers/" + name}
 	}
-}
-
-// describeErrors lists every error the operation may answer, by status.
-func (o *operation) describeErrors() {
-	all := slices.Clone(o.Errors)
-	all = append(all, errs.ErrInternal, errs.ErrUnavailable, errs.ErrTimeout, ErrRateLimited, ErrBadRequest)
-	if !o.NoIdentity {
-		all = append(all, ErrUnauthenticated)
-	}
-	if o.Access > SignedIn {
-		all = append(all, ErrForbidden)
-	}
-	if len(o.document.Parameters) > 0 || o.body != nil {
-		all = append(all, errs.ErrInvalid)
-	}
-	if o.body != nil {
-		all = append(all, ErrMalformedBody, ErrBodyTooLarge, ErrUnsupportedMedia)
-	}
-	byStatus := map[int][]*errs.Error{}
-	for _, e := range all {
-		code := status(e)
-		if !slices.ContainsFunc(byStatus[code], func(other *errs.Error) bool { return other.Code == e.Code }) {
-			byStatus[code] = append(byStatus[code], e)
-		}
-	}
-	problem := o.router.server.problemSchema()
-	for code, list := range byStatus {
-		response := &huma.Response{Description: describeAll(list), Content: map[string]*huma.MediaType{
-			problemJSONType: {Schema: problem, Examples: map[string]*huma.Example{}},
-			problemCBORType: {Schema: problem},
-		}}
-		for _, e := range list {
-			response.Content[problemJSONType].Examples[e.Code] = &huma.Example{Value: map[string]any{
-				"type": "about:blank", "title": http.StatusText(code), "status": code, "detail": e.Message,
-				"instance": o.route, "code": e.Code, "request_id": "019389a0-6f5c-7d1e-8c55-0d6a3ff7c1a2",
-			}}
-		}
-		o.commonHeaders(response)
-		switch code {
-		case http.StatusUnauthorized:
-			response.Headers["WWW-Authenticate"] = &huma.Header{Schema: &huma.Schema{Type: "string"}}
-		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-			response.Headers["Retry-After"] = &huma.Header{Description: "Seconds.", Schema: &huma.Schema{Type: "integer"}}
-		}
-		o.document.Responses[strconv.Itoa(code)] = response
-	}
-}
-
-// describeAll writes the codes of errors and what they say, a line each.
-func describeAll(list []*errs.Error) string {
-	slices.SortFunc(list, func(a, b *errs.Error) int { return cmp.Compare(a.Code, b.Code) })
-	lines := make([]string, len(list))
-	for i, e := range list {
-		lines[i] = "`" + e.Code + "`: " + e.Message
-	}
-	return strings.Join(lines, "\n\n")
 }
 
 func pointer[T any](v T) *T { return &v }
-
-// problemSchema is what every failure looks like.
-func (s *Server) problemSchema() *huma.Schema {
-	return s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
-}

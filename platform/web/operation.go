@@ -107,8 +107,13 @@ type Router struct {
 }
 
 func (r *Router) newOperation(op Operation) *operation {
-	if op.ID == "" || op.Summary == "" || !strings.HasPrefix(op.Path, "/") {
-		panic(fmt.Sprintf("web: the operation %s %s has no id, summary or path", op.Method, op.Path))
+	if op.ID == "" || op.Summary == "" || !strings.HasPrefix(op.Path, "/") || !isKnown([]byte(op.Method)) {
+		panic(fmt.Sprintf("web: the operation %s %s has no id, summary, path or method", op.Method, op.Path))
+	}
+	for _, other := range r.server.operations {
+		if other.ID == op.ID || other.Method == op.Method && other.Path == op.Path {
+			panic(fmt.Sprintf("web: %s (%s %s) has the id or the path of %s", op.ID, op.Method, op.Path, other.ID))
+		}
 	}
 	o := &operation{Operation: op, router: r, route: Base + op.Path, limit: op.BodyLimit, timeout: op.Timeout, query: map[string]bool{}}
 	if o.limit == 0 {

@@ -29,7 +29,7 @@ type Problem struct {
 	Detail    string       `json:"detail" example:"some values of the request will not do" doc:"What went wrong this time, for people."`
 	Instance  string       `json:"instance" format:"uri-reference" example:"/api/v1/orders" doc:"The address that was asked."`
 	Code      string       `json:"code" example:"invalid" doc:"What went wrong, for programs; never changes."`
-	RequestID string       `json:"request_id" example:"019389a0-6f5c-7d1e-8c55-0d6a3ff7c1a2" doc:"Names this request in the log."`
+	RequestID string       `json:"request_id" example:"889a7a00b5a182b5-2s" doc:"Names this request in the log."`
 	Errors    []errs.Field `json:"errors,omitempty" doc:"The fields that will not do."`
 
 	// Details are further members, such as the total that is right now.

@@ -1,16 +1,18 @@
 package web
 
 import (
+	"math"
 	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// refuseConnections has the kernel drop what would begin a connection: a SYN
-// without ACK. Connections that have begun are still finished and can be
-// accepted, which closing the socket would reset; clients that begin one now
-// try again a second later, when the socket is closed or a successor listens.
+// refuseConnections has the kernel refuse whoever would begin a connection, as
+// if nobody listened any more, while connections that have begun are finished
+// and wait to be accepted: closing the socket would reset those. It does so by
+// binding the socket to a network interface that there is not. A successor that
+// listens on the same address is not in the way of that.
 //
 // Where it cannot be done, closing may reset a connection that was made in the
 // same instant.
@@ -23,18 +25,7 @@ func refuseConnections(l net.Listener) {
 	if err != nil {
 		return
 	}
-	const tcpFlags, syn, ack = 13, 0x02, 0x10 // RFC 9293 §3.1
-	program := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: tcpFlags},
-		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: syn | ack},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: syn, Jt: 0, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
-		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffffffff},
-	}
 	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{
-			Len:    uint16(len(program)),
-			Filter: &program[0],
-		})
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, math.MaxInt32)
 	})
 }

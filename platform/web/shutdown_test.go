@@ -17,13 +17,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"stoa/platform/clock"
 	"stoa/platform/web"
+	"stoa/platform/web/webtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { webtest.Main(m) }
 
 // stoppable is a server that a test stops itself.
 func stoppable(t *testing.T, cfg web.Config, routes func(*web.Router)) (s *web.Server, addr string, served chan error) {
@@ -48,6 +48,7 @@ func TestShutdownLosesNoRequest(t *testing.T) {
 		var answered, closing atomic.Int64
 		var clients sync.WaitGroup
 		begun := make(chan struct{})
+		begin := sync.OnceFunc(func() { close(begun) })
 		lost := make(chan error, 64)
 		for i := range 32 {
 			keep := i%2 == 0
@@ -64,9 +65,8 @@ func TestShutdownLosesNoRequest(t *testing.T) {
 						lost <- err
 						return
 					}
-					if answered.Load() == 1000 {
-						close(begun)
-						answered.Add(1)
+					if answered.Load() >= 1000 {
+						begin()
 					}
 				}
 			})

@@ -52,6 +52,6 @@ func (m *wiring) start(ctx context.Context, h *module.Host) error {
 	h.Go("signing keys", keys.Run)
 	h.Go("reset mails", m.service.MailResets)
 	h.Go("pruning", m.service.Prune)
-	h.Demo(m.demo)
+	h.Demo(m.demo(h.DataDir))
 	return nil
 }

@@ -2,6 +2,7 @@ package userstest
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,10 +82,7 @@ func leavesOutDeleted(t *testing.T, s Subject) {
 }
 
 func takesTwoHundred(t *testing.T, s Subject) {
-	ids := make([]string, 200)
-	for i := range ids {
-		ids[i] = Nobody
-	}
+	ids := slices.Repeat([]string{Nobody}, 200)
 	_, err := s.Service.GetUsers(t.Context(), users.GetUsersRequest{IDs: ids})
 	require.NoError(t, err)
 	_, err = s.Service.GetUsers(t.Context(), users.GetUsersRequest{IDs: append(ids, Nobody)})

@@ -281,7 +281,6 @@ func testCrashInHandler(t *testing.T, b bus.Bus) {
 	from, to := newModule(t, "from", b), newModule(t, "to", b)
 	crashed := make(chan struct{})
 	never := make(chan struct{})
-	t.Cleanup(func() { close(never) })
 	// The process that dies is one whose handler has done what it does outside
 	// and never comes to commit.
 	to.handle("first", func(bus.Event) error {
@@ -297,7 +296,10 @@ func testCrashInHandler(t *testing.T, b bus.Bus) {
 		defer close(gone)
 		_ = abandoned.Run(ctx)
 	}()
-	t.Cleanup(func() { <-gone })
+	t.Cleanup(func() {
+		close(never)
+		<-gone
+	})
 	from.happen("a", 2)
 	stop := from.relay()
 	<-crashed

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"stoa/platform/auth"
 	"stoa/platform/clock"
@@ -84,6 +85,15 @@ func New(t testing.TB, module string, routes func(*web.Router), change ...func(*
 
 // patience is how long requests may take to end with the test.
 const patience = 10 * time.Second
+
+// Main runs the tests of a package and fails where goroutines are left. Two of
+// fasthttp's are its own affair: one that keeps the date, and one that tidies
+// up for ten seconds after a server has stopped.
+func Main(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
 
 // Authenticator believes the tokens that Token makes.
 type Authenticator struct{}

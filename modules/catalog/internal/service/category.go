@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"stoa/modules/catalog"
 	"stoa/modules/catalog/internal/format"
@@ -17,8 +18,6 @@ const (
 	MaxCategoryDepth = 16
 	// MaxCategoryName is how long a name may be, in characters.
 	MaxCategoryName = 255
-	// MaxCategorySlug is how long a slug may be, in characters.
-	MaxCategorySlug = 255
 )
 
 // NewCategory is what a category is made from. Without a slug it gets one made
@@ -129,14 +128,13 @@ func canMove(ctx context.Context, tx *db.Tx, before, after store.Category) error
 	if after.Parent != before.Parent && strings.HasPrefix(after.Path, before.Path+"/") {
 		return catalog.ErrCategoryCycle.Field("body.parent_id", "is the category itself or lies below it")
 	}
-	if after.Depth > before.Depth {
-		deepest, err := store.DeepestBelow(ctx, tx, before.Path)
-		if err != nil {
-			return err
-		}
-		if deepest+after.Depth-before.Depth > MaxCategoryDepth {
-			return catalog.ErrCategoryTooDeep.With("categories are nested at most %d deep", MaxCategoryDepth)
-		}
+	depth, length, err := store.ExtentBelow(ctx, tx, before.Path)
+	if err != nil {
+		return err
+	}
+	longer := int64(utf8.RuneCountInString(after.Path) - utf8.RuneCountInString(before.Path))
+	if err := checkExtent(depth+after.Depth-before.Depth, length+longer); depth > 0 && err != nil {
+		return err
 	}
 	return freePath(ctx, tx, after)
 }
@@ -186,8 +184,17 @@ func place(ctx context.Context, tx *db.Tx, c *store.Category, parentID *string) 
 		}
 		c.Parent, c.ParentID, c.Depth, c.Path = parent.Number, &parent.ID, parent.Depth+1, parent.Path+"/"+c.Slug
 	}
-	if c.Depth > MaxCategoryDepth {
+	return checkExtent(c.Depth, int64(utf8.RuneCountInString(c.Path)))
+}
+
+// checkExtent holds where a category is against how deep and how long paths may
+// be. Errors: catalog.ErrCategoryTooDeep.
+func checkExtent(depth, length int64) error {
+	switch {
+	case depth > MaxCategoryDepth:
 		return catalog.ErrCategoryTooDeep.With("categories are nested at most %d deep", MaxCategoryDepth)
+	case length > format.MaxPath:
+		return catalog.ErrCategoryTooDeep.With("a path would be longer than %d characters", format.MaxPath)
 	}
 	return nil
 }

@@ -1,1 +1,281 @@
 package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"os"
+
+	"stoa/modules/catalog/internal/format"
+	"stoa/modules/catalog/internal/store"
+	"stoa/platform/db"
+	"stoa/platform/errs"
+)
+
+// importer imports files one after the other: one in a process, and by their
+// order and leases one at a time in all processes.
+type importer struct {
+	*Service
+	lease    string               // names this importer
+	advanced func(i store.Import) // is told how far an import is
+}
+
+// errLost says that another importer has the import now.
+var errLost = errors.New("the import is another's now")
+
+// next does the oldest import that is open; false where none is, or another
+// importer is at it. An error is one that may pass; then the import waits.
+func (im *importer) next(ctx context.Context) (bool, error) {
+	oldest, some, err := store.NextImport(ctx, im.db.Read())
+	if err != nil {
+		return false, fmt.Errorf("look for imports: %w", err)
+	}
+	now := im.clock.Now()
+	if !some || oldest.LeasedUntil.After(now) {
+		return false, nil
+	}
+	var (
+		i    store.Import
+		ours bool
+	)
+	err = im.db.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		i, ours, err = store.LeaseImport(ctx, tx, oldest.ID, im.lease, now, now.Add(importLease))
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("begin import: %w", err)
+	}
+	if !ours {
+		return false, nil
+	}
+	err = im.run(ctx, &i)
+	var broken *format.FileError
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, errLost):
+		return false, nil
+	case ctx.Err() != nil, errs.KindOf(err).Temporary():
+		return false, errors.Join(fmt.Errorf("import %s: %w", i.ID, err), im.release(context.WithoutCancel(ctx), i))
+	case errors.As(err, &broken):
+		return true, im.end(ctx, i, store.ImportFailed, broken.Error())
+	case errors.Is(err, fs.ErrNotExist):
+		return true, im.end(ctx, i, store.ImportFailed, "the file is gone")
+	}
+	im.log.ErrorContext(ctx, "an import failed", "import", i.ID, "rows", i.RowsDone, "error", err)
+	return true, im.end(ctx, i, store.ImportFailed, "it met a fault of ours, which stands in the log")
+}
+
+// release lets others go on with an import.
+func (im *importer) release(ctx context.Context, i store.Import) error {
+	return im.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return store.ReturnLease(ctx, tx, i.ID, im.lease) })
+}
+
+// end ends an import, and removes its file.
+func (im *importer) end(ctx context.Context, i store.Import, status, failure string) error {
+	var ended bool
+	err := im.db.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		ended, err = store.EndImport(ctx, tx, i.ID, im.lease, status, failure, im.clock.Now())
+		return err
+	})
+	if err != nil || !ended {
+		return err
+	}
+	im.removeFile(ctx, i)
+	im.log.InfoContext(ctx, "import ended", "import", i.ID, "status", status, "dry_run", i.DryRun, "rows", i.RowsDone,
+		"created", i.Created, "updated", i.Updated, "unchanged", i.Same, "errors", i.Errors)
+	return nil
+}
+
+// run does what is left of an import.
+func (im *importer) run(ctx context.Context, i *store.Import) (err error) {
+	file, err := os.Open(im.filePath(i.File))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if err := im.prepare(ctx, i, file); err != nil {
+		return err
+	}
+	im.advanced(*i)
+	reader, err := format.NewReader(format.Format(i.Format), file, format.Options{Currency: i.Currency})
+	if err != nil {
+		return err
+	}
+	for range i.Done {
+		if _, err := reader.Next(); err != nil {
+			return err
+		}
+	}
+	claims := newClaims()
+	for {
+		b, readErr := readBatch(reader)
+		b.mode, b.claims = i.Mode, claims
+		if len(b.records) > 0 {
+			if err := im.do(ctx, i, b); err != nil {
+				return err
+			}
+			im.advanced(*i)
+		}
+		switch {
+		case errors.Is(readErr, io.EOF):
+			return im.end(ctx, *i, store.ImportSucceeded, "")
+		case readErr != nil:
+			return readErr
+		}
+	}
+}
+
+// prepare counts the rows of a file, by which one that is broken is known
+// before any of it is imported. A dry run that was cut short begins anew: what
+// it found so far depends on what it did not keep.
+func (im *importer) prepare(ctx context.Context, i *store.Import, file *os.File) error {
+	rows, err := format.Count(format.Format(i.Format), file)
+	if err != nil {
+		return err
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	err = im.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		until := im.clock.Now().Add(importLease)
+		if i.DryRun {
+			if _, err := store.AdvanceImport(ctx, tx, i.ID, im.lease, store.Progress{}, until); err != nil {
+				return err
+			}
+			if err := store.DropImportErrors(ctx, tx, i.ID); err != nil {
+				return err
+			}
+		}
+		return kept(store.SetImportTotal(ctx, tx, i.ID, im.lease, int64(rows), until))
+	})
+	if err != nil {
+		return err
+	}
+	i.RowsTotal = int64(rows)
+	if i.DryRun {
+		i.Progress = store.Progress{}
+	}
+	return nil
+}
+
+func kept(ours bool, err error) error {
+	if err == nil && !ours {
+		return errLost
+	}
+	return err
+}
+
+// do imports a batch: what it does and how far the import is are one
+// transaction.
+func (im *importer) do(ctx context.Context, i *store.Import, b *batch) error {
+	var planned *plan
+	if i.DryRun {
+		if err := im.db.Snapshot(ctx, func(ctx context.Context, c db.Conn) (err error) {
+			planned, err = im.plan(ctx, c, b)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	var done store.Progress
+	err := im.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if !i.DryRun {
+			var err error
+			if planned, err = im.plan(ctx, tx, b); err != nil {
+				return err
+			}
+			if err := im.apply(ctx, tx, planned); err != nil {
+				return err
+			}
+		}
+		done = i.Progress
+		done.RowsDone += b.rows
+		done.Done += int64(len(b.records))
+		done.RowsSkipped += planned.skipped
+		done.Created += int64(len(planned.create))
+		done.Updated += planned.updated
+		done.Same += planned.same
+		done.Errors += int64(len(planned.errors))
+		if room := MaxImportErrors - i.Errors; room > 0 && len(planned.errors) > 0 {
+			kept := planned.errors[:min(int64(len(planned.errors)), room)]
+			if err := store.AddImportErrors(ctx, tx, i.ID, i.Errors, kept); err != nil {
+				return err
+			}
+		}
+		return kept(store.AdvanceImport(ctx, tx, i.ID, im.lease, done, im.clock.Now().Add(importLease)))
+	})
+	if err != nil {
+		return err
+	}
+	i.Progress = done
+	if i.DryRun {
+		b.claims.add(planned)
+	}
+	return nil
+}
+
+const (
+	// batchProducts is how many products one transaction imports at most: so
+	// long do others wait who write, some hundredths of a second.
+	batchProducts = 200
+	// batchVariants and batchBytes bound the same for products that are large.
+	batchVariants = 1000
+	batchBytes    = 1 << 20
+)
+
+// batch is some products of a file that are imported in one transaction.
+type batch struct {
+	reader  *format.Reader
+	mode    string
+	records []format.Record
+	rows    int64
+	claims  *claims
+}
+
+// readBatch reads the next products. Those before an error are in the batch.
+func readBatch(reader *format.Reader) (*batch, error) {
+	b := &batch{reader: reader}
+	variants, bytes := 0, 0
+	for len(b.records) < batchProducts && variants < batchVariants && bytes < batchBytes {
+		record, err := reader.Next()
+		if err != nil {
+			return b, err
+		}
+		b.records = append(b.records, record)
+		b.rows += int64(record.Rows)
+		variants += len(record.Product.Variants)
+		bytes += len(record.Product.Description) + 256*len(record.Product.Images)
+	}
+	return b, nil
+}
+
+// claims are the SKUs that a dry run has given to products which it did not
+// make: hashes, since there may be as many as the file has rows.
+type claims struct {
+	seed  maphash.Seed
+	slugs map[uint64]string
+}
+
+func newClaims() *claims { return &claims{maphash.MakeSeed(), map[uint64]string{}} }
+
+func (c *claims) of(sku string) (slug string, claimed bool) {
+	slug, claimed = c.slugs[maphash.String(c.seed, sku)]
+	return slug, claimed
+}
+
+func (c *claims) add(p *plan) {
+	for _, made := range p.create {
+		for _, v := range made.Variants {
+			c.slugs[maphash.String(c.seed, v.SKU)] = made.Slug
+		}
+	}
+	for _, change := range p.change {
+		for _, v := range change.after.Variants {
+			c.slugs[maphash.String(c.seed, v.SKU)] = change.after.Slug
+		}
+	}
+}

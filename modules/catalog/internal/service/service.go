@@ -68,6 +68,7 @@ type Service struct {
 
 	views   *views
 	uploads chan struct{} // wakes the importer
+	exports chan struct{} // holds one for each export that runs
 }
 
 var _ catalog.Service = (*Service)(nil)
@@ -79,5 +80,6 @@ func New(d Deps) *Service {
 		db: d.DB, outbox: d.Outbox, clock: d.Clock, log: d.Log, dataDir: d.DataDir, cfg: d.Config, shop: d.Shop,
 		views:   newViews(d.Clock),
 		uploads: make(chan struct{}, 1),
+		exports: make(chan struct{}, exportsAtOnce),
 	}
 }

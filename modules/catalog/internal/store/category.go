@@ -26,7 +26,7 @@ var (
 	getCategory      = db.NewStatement(`SELECT ` + categoryColumns + fromCategories + ` WHERE c.id = $1`)
 	categoriesByID   = newLookup(0, `SELECT `+categoryColumns+fromCategories+` WHERE c.id IN ($in)`)
 	categoriesByPath = newLookup(0, `SELECT `+categoryColumns+fromCategories+` WHERE c.path IN ($in)`)
-	listCategories   = db.NewStatement(`SELECT ` + categoryColumns + fromCategories + ` WHERE c.path > $1 ORDER BY c.path LIMIT $2`)
+	listCategories   = db.NewStatement(`SELECT ` + categoryColumns + fromCategories + ` WHERE c.path > $1 ORDER BY c.path LIMIT $2 + 0`)
 	numbersBySlug    = db.NewStatement(`SELECT number FROM categories WHERE slug = $1 LIMIT 2`)
 	numberByPath     = db.NewStatement(`SELECT number FROM categories WHERE path = $1`)
 
@@ -36,7 +36,8 @@ var (
 	// Below a path lies what begins with it and "/"; "0" is what comes after "/".
 	moveBelow = db.NewStatement(`UPDATE categories SET path = $2 || substr(path, length($1) + 1), depth = depth + $3, updated_at = $4
 		WHERE path >= $1 || '/' AND path < $1 || '0'`)
-	deepestBelow   = db.NewStatement(`SELECT coalesce(max(depth), 0) FROM categories WHERE path >= $1 || '/' AND path < $1 || '0'`)
+	extentBelow = db.NewStatement(`SELECT coalesce(max(depth), 0), coalesce(max(length(path)), 0) FROM categories
+		WHERE path >= $1 || '/' AND path < $1 || '0'`)
 	hasChildren    = db.NewStatement(`SELECT EXISTS (SELECT 1 FROM categories WHERE parent = $1)`)
 	hasProducts    = db.NewStatement(`SELECT EXISTS (SELECT 1 FROM product_categories WHERE category = $1)`)
 	deleteCategory = db.NewStatement(`DELETE FROM categories WHERE number = $1`)
@@ -155,11 +156,11 @@ func UpdateCategory(ctx context.Context, tx *db.Tx, before, after Category, now 
 	return relistMoved(ctx, tx, before, after)
 }
 
-// DeepestBelow gives the depth of the deepest category below one; 0 where
-// there is none.
-func DeepestBelow(ctx context.Context, c db.Conn, path string) (depth int64, err error) {
-	err = deepestBelow.QueryRow(ctx, c, path).Scan(&depth)
-	return depth, err
+// ExtentBelow gives the greatest depth and the longest path, in characters, of
+// what lies below a category; 0 where nothing does.
+func ExtentBelow(ctx context.Context, c db.Conn, path string) (depth, length int64, err error) {
+	err = extentBelow.QueryRow(ctx, c, path).Scan(&depth, &length)
+	return depth, length, err
 }
 
 // CategoryInUse tells whether a category has children, and whether products.

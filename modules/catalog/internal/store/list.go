@@ -92,8 +92,7 @@ var conditions = fmt.Sprintf(`
 			SELECT 1 FROM variants v WHERE v.product = l.product AND v.currency = $%[6]d AND v.price BETWEEN $%[7]d AND $%[8]d))`,
 	argScope2, argScope3, argScope4, argCategory, argOutOfStock, argCurrency, argMinPrice, argMaxPrice, argScope5, argProduct)
 
-// limit is how a list ends. A bare parameter would have SQLite prepare the
-// statement again at every execution, which costs more than running it.
+// limit is how a list ends.
 var limit = fmt.Sprintf(` LIMIT $%d + 0`, argLimit)
 
 // Statements of lists come in two kinds: for one status, and for all.
@@ -126,25 +125,43 @@ type ordering struct {
 }
 
 var orderings = map[Order]*ordering{
-	ByAge:       newOrdering("", "0 AS price, '' AS title", nil, false),
-	ByAgeDesc:   newOrdering("", "0 AS price, '' AS title", nil, true),
-	ByPrice:     newOrdering("price", "l.price AS price, '' AS title", func(p Position) any { return p.Price }, false),
-	ByPriceDesc: newOrdering("price", "l.price AS price, '' AS title", func(p Position) any { return p.Price }, true),
-	ByTitle:     newOrdering("title", "0 AS price, l.title AS title", func(p Position) any { return p.Title }, false),
+	ByAge:       newOrdering(orderingSQL("", false), nil),
+	ByAgeDesc:   newOrdering(orderingSQL("", true), nil),
+	ByPrice:     newOrdering(orderingSQL("price", false), func(p Position) any { return p.Price }),
+	ByPriceDesc: newOrdering(orderingSQL("price", true), func(p Position) any { return p.Price }),
+	ByTitle:     newOrdering(orderingSQL("title", false), func(p Position) any { return p.Title }),
 }
 
-// newOrdering declares one: the column, "" for the number, and how a Position's
-// Price and Title are read: nothing that the index does not hold.
-func newOrdering(column, read string, key func(Position) any, desc bool) *ordering {
+func newOrdering(q orderingQueries, key func(Position) any) *ordering {
+	return &ordering{key: key, desc: q.desc, along: q.along.prepare(), sorted: q.sorted.prepare(), matching: q.matching.prepare()}
+}
+
+// queries are the SQL of statements.
+type queries struct{ ofStatus, ofAll string }
+
+func (q queries) prepare() statements {
+	return statements{db.NewStatement(q.ofStatus), db.NewStatement(q.ofAll)}
+}
+
+type orderingQueries struct {
+	desc                    bool
+	along, sorted, matching queries
+}
+
+// orderingSQL gives the statements that sort by a column, "" for the number.
+// They read no column beyond those that are sorted by, which an index holds.
+func orderingSQL(column string, desc bool) orderingQueries {
 	direction, beyond := "ASC", ">"
 	if desc {
 		direction, beyond = "DESC", "<"
 	}
 	after := fmt.Sprintf(` AND (l.%s, l.product) %s ($%d, $%d)`, column, beyond, argKey, argNumber)
 	ordered := fmt.Sprintf(` ORDER BY l.%s %s, l.product %s`, column, direction, direction) + limit
+	read := map[string]string{"price": `l.price AS price, '' AS title`, "title": `0 AS price, l.title AS title`}[column]
 	if column == "" {
 		after = fmt.Sprintf(` AND $%[1]d = $%[1]d AND l.product %[2]s $%[3]d`, argKey, beyond, argNumber)
 		ordered = fmt.Sprintf(` ORDER BY l.product %s`, direction) + limit
+		read = `0 AS price, '' AS title`
 	}
 	from := fmt.Sprintf(`SELECT l.product AS product, %s FROM listings l WHERE l.scope = $%d AND `, read, argScope)
 	along := func(status string) string {
@@ -163,17 +180,11 @@ func newOrdering(column, read string, key func(Position) any, desc bool) *orderi
 	for _, status := range []string{catalog.StatusActive, catalog.StatusArchived, catalog.StatusDraft} {
 		arms = append(arms, fmt.Sprintf(`SELECT * FROM (%s)`, along(fmt.Sprintf(`$%d = '' AND l.status = '%s'`, argStatus, status))))
 	}
-	return &ordering{
-		key: key, desc: desc,
-		along: statements{
-			ofStatus: db.NewStatement(along(oneStatus)),
-			ofAll:    db.NewStatement(`SELECT * FROM (` + strings.Join(arms, ` UNION ALL `) + `) l` + ordered),
-		},
-		sorted: statements{
-			db.NewStatement(from + oneStatus + after + conditions + ordered),
-			db.NewStatement(from + allStatuses + after + conditions + ordered),
-		},
-		matching: statements{db.NewStatement(matching(oneStatus)), db.NewStatement(matching(allStatuses))},
+	return orderingQueries{
+		desc:     desc,
+		along:    queries{along(oneStatus), `SELECT * FROM (` + strings.Join(arms, ` UNION ALL `) + `) l` + ordered},
+		sorted:   queries{from + oneStatus + after + conditions + ordered, from + allStatuses + after + conditions + ordered},
+		matching: queries{matching(oneStatus), matching(allStatuses)},
 	}
 }
 
@@ -269,10 +280,12 @@ func positions(rows *sql.Rows, err error) ([]Position, error) {
 }
 
 // bySKU is the list of the product that a variant belongs to.
-var bySKU = db.NewStatement(fmt.Sprintf(`SELECT l.product, 0, '' FROM variants w CROSS JOIN listings l
+var bySKU = db.NewStatement(skuSQL)
+
+var skuSQL = fmt.Sprintf(`SELECT l.product, 0, '' FROM variants w CROSS JOIN listings l
 	ON l.scope = $%[1]d AND l.product = w.product AND l.%[2]s
 	WHERE w.sku = $%[3]d AND ($%[4]d = '' OR l.status = $%[4]d) AND $%[5]d = $%[5]d AND l.product > $%[6]d`,
-	argScope, anyStatus, argMatch, argStatus, argKey, argNumber) + conditions + limit)
+	argScope, anyStatus, argMatch, argStatus, argKey, argNumber) + conditions + limit
 
 // ListSKU gives the place of the product that has a SKU: a list of at most one.
 func ListSKU(ctx context.Context, c db.Conn, sku string, f Filter, after Position) ([]Position, error) {
@@ -287,9 +300,9 @@ const (
 	tiers
 )
 
-var relevant = statements{db.NewStatement(newRelevant(oneStatus)), db.NewStatement(newRelevant(allStatuses))}
+var relevant = queries{relevantSQL(oneStatus), relevantSQL(allStatuses)}.prepare()
 
-func newRelevant(status string) string {
+func relevantSQL(status string) string {
 	return fmt.Sprintf(`SELECT l.product, 0, '' FROM product_search s CROSS JOIN listings l
 		ON l.scope = $%d AND l.product = s.rowid AND %s
 		WHERE product_search MATCH $%d AND $%[4]d = $%[4]d AND s.rowid < $%[5]d AND NOT (l.title >= $%[6]d AND l.title < $%[7]d)`,

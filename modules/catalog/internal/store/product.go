@@ -27,7 +27,7 @@ var (
 	slugsTaken   = newLookup(0, `SELECT slug, number FROM products WHERE slug IN ($in)`)
 	skusTaken    = newLookup(0, `SELECT sku, product FROM variants WHERE sku IN ($in)`)
 	productBySKU = db.NewStatement(`SELECT product FROM variants WHERE sku = $1`)
-	afterSlug    = db.NewStatement(`SELECT number FROM products WHERE slug > $1 ORDER BY slug LIMIT $2`)
+	afterSlug    = db.NewStatement(`SELECT number FROM products WHERE slug > $1 ORDER BY slug LIMIT $2 + 0`)
 
 	loadProducts = newLookup(0, `SELECT number, id, slug, title, description, status, vendor, product_type,
 		tags, images, options, version, created_at, updated_at FROM products WHERE number IN ($in)`)
@@ -288,6 +288,7 @@ type variantRow struct {
 	*catalog.Variant
 }
 
+// addVariants adds variants, and tells them what stock they have.
 func addVariants(ctx context.Context, tx *db.Tx, rows []variantRow) error {
 	args, stock := make([]any, 0, 11*len(rows)), make([]any, 0, 4*len(rows))
 	for _, v := range rows {
@@ -302,7 +303,19 @@ func addVariants(ctx context.Context, tx *db.Tx, rows []variantRow) error {
 	if err := insertVariants.insert(ctx, tx, args); err != nil {
 		return err
 	}
-	return insertStock.insert(ctx, tx, stock)
+	if err := insertStock.insert(ctx, tx, stock); err != nil {
+		return err
+	}
+	skus := make([]string, len(rows))
+	for i, v := range rows {
+		skus[i] = v.SKU
+	}
+	there, err := StockOf(ctx, tx, skus)
+	for _, v := range rows {
+		s := there[v.SKU]
+		v.Stock = catalog.Stock{OnHand: &s.OnHand, Reserved: &s.Reserved, Available: s.Available()}
+	}
+	return err
 }
 
 // updateVariants replaces the rows of variants that differ.

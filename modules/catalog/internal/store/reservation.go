@@ -41,7 +41,7 @@ var (
 	expireHeld = db.NewStatement(`UPDATE reservations SET state = 'expired', updated_at = $2
 		WHERE order_id = $1 AND state = 'held' AND expires_at <= $2 RETURNING order_id, state, items, returned, expires_at`)
 	dueReservations = db.NewStatement(`SELECT order_id FROM reservations WHERE state = 'held' AND expires_at <= $1
-		ORDER BY expires_at LIMIT $2`)
+		ORDER BY expires_at LIMIT $2 + 0`)
 	nextExpiry = db.NewStatement(`SELECT expires_at FROM reservations WHERE state = 'held' ORDER BY expires_at LIMIT 1`)
 )
 

@@ -127,7 +127,7 @@ const (
 var (
 	insertMovements = newBulk(`INSERT INTO movements (sku, id, kind, quantity, order_id, reason, at)`, 7, "")
 	listMovements   = db.NewStatement(`SELECT sku, id, kind, quantity, order_id, reason, at FROM movements
-		WHERE sku = $1 AND id < $2 ORDER BY id DESC LIMIT $3`)
+		WHERE sku = $1 AND id < $2 ORDER BY id DESC LIMIT $3 + 0`)
 	getMovement = db.NewStatement(`SELECT sku, id, kind, quantity, order_id, reason, at FROM movements WHERE sku = $1 AND id = $2`)
 )
 

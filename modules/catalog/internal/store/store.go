@@ -16,6 +16,9 @@ import (
 	"stoa/platform/db"
 )
 
+// A limit that is an argument is written "LIMIT $n + 0": SQLite plans a bare
+// one anew at every execution, which costs more than most statements.
+
 // each calls scan for every row and closes them.
 func each(rows *sql.Rows, err error, scan func(rows *sql.Rows) error) (failed error) {
 	if err != nil {

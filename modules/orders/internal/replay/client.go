@@ -22,6 +22,8 @@ const (
 	grace = 5 * time.Second
 	// The pauses when the shop does not answer, doubling, and how many there are.
 	firstPause, longestPause, mostPauses = 100 * time.Millisecond, 5 * time.Second, 15
+	// mostRenewals is how often a token is renewed for one request.
+	mostRenewals = 5
 	// mostBody is the largest answer that is read, in bytes.
 	mostBody = 64 << 20
 
@@ -123,7 +125,7 @@ func (c *client) do(ctx context.Context, r call, out any) (answer, error) {
 			return answer{}, err
 		}
 	}
-	renewed := false
+	renewals := 0
 	pause := firstPause
 	for pauses := 0; ; {
 		if err := ctx.Err(); err != nil {
@@ -143,8 +145,8 @@ func (c *client) do(ctx context.Context, r call, out any) (answer, error) {
 				}
 			}
 			return answer{status, response.Header.Get("Idempotent-Replayed") == "true"}, nil
-		case status == http.StatusUnauthorized && r.as != nil && !renewed:
-			renewed = true
+		case status == http.StatusUnauthorized && r.as != nil && renewals < mostRenewals:
+			renewals++
 			r.as.forget(token)
 			continue
 		case status == http.StatusTooManyRequests:

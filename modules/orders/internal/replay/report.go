@@ -38,7 +38,7 @@ func (w *report) account(p *history.Plan) {
 		if fate == history.Ordered || len(entries) == 0 {
 			continue
 		}
-		w.line("\n%s (%s)", fate, plural(len(entries), "line"))
+		w.line("\n%s (%s)", fate, plural(linesOf(entries), "line"))
 		for _, e := range entries {
 			l := p.Lines[e.Line]
 			text := fmt.Sprintf("  line %d: %s %s %d × %s", l.Number, l.Invoice, l.Code, l.Quantity, l.Price)
@@ -55,9 +55,9 @@ func (w *report) account(p *history.Plan) {
 
 // lines tells how many lines of the file came to what.
 func (w *report) lines(p *history.Plan) {
-	count, pieces := map[history.Fate]int{}, map[history.Fate]int64{}
+	byFate, pieces := map[history.Fate][]history.Entry{}, map[history.Fate]int64{}
 	for _, e := range p.Entries {
-		count[e.Fate]++
+		byFate[e.Fate] = append(byFate[e.Fate], e)
 		pieces[e.Fate] += e.Pieces
 	}
 	invoices := map[string]bool{}
@@ -67,12 +67,21 @@ func (w *report) lines(p *history.Plan) {
 	w.line("\n%s on %s", plural(len(p.Lines), "line"), plural(len(invoices), "invoice"))
 	t := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, fate := range history.Fates {
-		if count[fate] > 0 {
-			fmt.Fprintf(t, "%d\tlines\t%d\tpieces\t", count[fate], pieces[fate])
+		if n := linesOf(byFate[fate]); n > 0 {
+			fmt.Fprintf(t, "%d\tlines\t%d\tpieces\t", n, pieces[fate])
 			fmt.Fprintf(t, " %s\n", fate)
 		}
 	}
 	w.flush(t)
+}
+
+// linesOf counts the lines that entries are of: one may have several.
+func linesOf(entries []history.Entry) int {
+	seen := map[int]bool{}
+	for _, e := range entries {
+		seen[e.Line] = true
+	}
+	return len(seen)
 }
 
 func (w *report) flush(t *tabwriter.Writer) {

@@ -17,9 +17,9 @@ import (
 const (
 	// The card of the sandbox that pays.
 	methodCard, tokenApprove = "card", "tok_approve"
-	// settleWait is how long an order may take to be settled; it is looked at
-	// again each settlePause.
-	settleWait, settlePause = 90 * time.Second, 500 * time.Millisecond
+	// An order that is not settled yet is looked at again so many times, after a
+	// pause each.
+	settleLooks, settlePause = 180, 500 * time.Millisecond
 	// placeTries is how many carts an order may take, where keys of earlier runs
 	// are in the way.
 	placeTries = 5
@@ -93,9 +93,8 @@ func (r *replay) order(ctx context.Context, b *buyer, o *history.Order) error {
 // settled waits until an order has left "pending". Error: a *problem with the
 // order's failure where it was rejected.
 func (r *replay) settled(ctx context.Context, o orders.Order) (orders.Order, error) {
-	until := r.clock.Now().Add(settleWait)
-	for o.Status == orders.StatusPending {
-		if r.clock.Now().After(until) {
+	for looks := 0; o.Status == orders.StatusPending; looks++ {
+		if looks == settleLooks {
 			return o, &problem{Code: "replay.pending", Title: "its checkout has not ended"}
 		}
 		if err := clock.Sleep(ctx, r.clock, settlePause); err != nil {

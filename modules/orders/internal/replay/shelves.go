@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -155,6 +156,9 @@ func merged(options []option, missing []variant) []option {
 	return options
 }
 
+// errMore says that this run is for less than what was done already.
+var errMore = errors.New("more of this file was replayed here before; run it with no smaller --limit")
+
 // stockIn puts in what the file takes out, where an earlier run has not.
 func (r *replay) stockIn(ctx context.Context, v *history.Variant, fresh bool) error {
 	s := r.stock[v]
@@ -178,9 +182,7 @@ func (r *replay) stockIn(ctx context.Context, v *history.Variant, fresh bool) er
 	}
 	missing := v.StockIn() - before
 	if missing < 0 {
-		// An earlier run was for more invoices of the file.
-		s.others -= missing
-		missing = 0
+		return fmt.Errorf("%w (%d pieces of %s)", errMore, before, v.SKU)
 	}
 	if missing > 0 {
 		key := fmt.Sprintf("stock of %s %s %d to %d", r.file, v.SKU, before, v.StockIn())

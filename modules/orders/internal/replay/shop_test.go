@@ -26,6 +26,7 @@ const adminEmail, adminPassword = "admin@example.com", "an admin's password"
 // later, and breaks down as it is told.
 type fakeShop struct {
 	*httptest.Server
+	t     *testing.T
 	clock clock.Clock
 
 	mu       sync.Mutex
@@ -47,6 +48,8 @@ type fakeShop struct {
 
 	// trouble decides, for the number of a request, what goes wrong with it.
 	trouble func(n int, r *http.Request) trouble
+	// blind has staff see no orders, as in the moment before one is there.
+	blind bool
 	// reject gives why an order is rejected; empty: it is not.
 	reject func(mark string) string
 }
@@ -90,7 +93,7 @@ type (
 func openShop(t *testing.T, c clock.Clock) *fakeShop {
 	t.Helper()
 	s := &fakeShop{
-		clock:    c,
+		t: t, clock: c,
 		accounts: map[string]*fakeAccount{adminEmail: {adminPassword, "admin"}}, sessions: map[string]string{}, spent: map[string]bool{},
 		products: map[string]*product{}, stock: map[string]*fakeStock{}, carts: map[string]*fakeCart{},
 		keys: map[string]fakeAnswer{}, writes: map[string]int{}, working: map[string]int{},
@@ -154,33 +157,15 @@ func (s *fakeShop) handle(handler func(r *fakeRequest)) http.HandlerFunc {
 		}
 		request.Body = io.NopCloser(bytes.NewReader(body))
 		defer s.enter(request)()
-		s.mu.Lock()
-		s.requests++
-		wrong := fine
-		if s.trouble != nil {
-			wrong = s.trouble(s.requests, request)
-		}
-		var a fakeAnswer
-		var replayed bool
-		switch wrong {
-		case busy:
-			w.Header().Set("Retry-After", "7")
-			a = fakeAnswer{status: http.StatusTooManyRequests, body: []byte(`{"code": "rate_limited"}`)}
-		case failing:
-			a = fakeAnswer{status: http.StatusServiceUnavailable, body: []byte(`{"code": "unavailable"}`)}
-		case cut:
-		default:
-			if wrong == expired {
-				s.spent[bearer(request)] = true
-			}
-			a, replayed = s.serve(request, body, handler)
-		}
-		s.mu.Unlock()
+		a, wrong, replayed := s.decide(request, body, handler)
 		if wrong == cut || wrong == lost {
 			panic(http.ErrAbortHandler)
 		}
 		if wrong == strangled {
 			a.status = http.StatusBadGateway
+		}
+		if wrong == busy {
+			w.Header().Set("Retry-After", "7")
 		}
 		if replayed {
 			w.Header().Set("Idempotent-Replayed", "true")
@@ -188,6 +173,28 @@ func (s *fakeShop) handle(handler func(r *fakeRequest)) http.HandlerFunc {
 		w.WriteHeader(a.status)
 		_, _ = w.Write(a.body) // a client that has gone needs no answer
 	}
+}
+
+// decide answers a request, or not, as it is told.
+func (s *fakeShop) decide(request *http.Request, body []byte, handler func(*fakeRequest)) (a fakeAnswer, wrong trouble, replayed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests++
+	if s.trouble != nil {
+		wrong = s.trouble(s.requests, request)
+	}
+	switch wrong {
+	case busy:
+		return fakeAnswer{status: http.StatusTooManyRequests, body: []byte(`{"code": "rate_limited"}`)}, wrong, false
+	case failing:
+		return fakeAnswer{status: http.StatusServiceUnavailable, body: []byte(`{"code": "unavailable"}`)}, wrong, false
+	case cut:
+		return a, wrong, false
+	case expired:
+		s.spent[bearer(request)] = true
+	}
+	a, replayed = s.serve(request, body, handler)
+	return a, wrong, replayed
 }
 
 // enter counts who is at it at the same time; what it gives is called after.
@@ -537,7 +544,7 @@ func (s *fakeShop) settle(o *fakeOrder, c *fakeCart, mark string) {
 	}
 	for sku, pieces := range c.items {
 		if s.stock[sku].onHand < pieces {
-			panic(fmt.Sprintf("%s: %d of %s are ordered, and %d there", mark, pieces, sku, s.stock[sku].onHand))
+			s.t.Errorf("%s: %d of %s are ordered, and %d there", mark, pieces, sku, s.stock[sku].onHand)
 		}
 		s.stock[sku].move(movement{Quantity: -pieces, OrderID: o.ID})
 	}
@@ -556,7 +563,7 @@ func (s *fakeShop) listOrders(r *fakeRequest) {
 	s.follow()
 	var seen []orders.Order
 	for _, o := range slices.Backward(s.orders) {
-		if r.admin() || o.owner == r.caller {
+		if r.admin() && !s.blind || o.owner == r.caller {
 			seen = append(seen, o.Order)
 		}
 	}
@@ -641,6 +648,31 @@ func (s *fakeShop) doubled() (list []string) {
 		}
 	}
 	return list
+}
+
+// disturb has requests go wrong from now on; nil ends that.
+func (s *fakeShop) disturb(trouble func(n int, r *http.Request) trouble) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trouble = trouble
+}
+
+// count gives how many requests there were.
+func (s *fakeShop) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests
+}
+
+// forgetCarts has the keys of carts forgotten, and those of nothing else.
+func (s *fakeShop) forgetCarts() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.keys {
+		if strings.Contains(key, "\ncart ") {
+			delete(s.keys, key)
+		}
+	}
 }
 
 // forgetKeys is a day that has gone by.

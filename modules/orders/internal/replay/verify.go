@@ -13,11 +13,9 @@ import (
 	"stoa/platform/money"
 )
 
-const (
-	// verifyWait is how long what follows an order may take (money and stock that
-	// go back after a cancellation); what differs is looked at again each verifyPause.
-	verifyWait, verifyPause = 60 * time.Second, time.Second
-)
+// What differs is looked at again so many times, after a pause each: money and
+// stock go back some time after a cancellation was answered.
+const verifyLooks, verifyPause = 60, time.Second
 
 // check compares one thing in the shop with the file.
 type check func(ctx context.Context) (difference string, err error)
@@ -41,11 +39,10 @@ func (r *replay) verify(ctx context.Context) (differences []string, b books, err
 		}
 	}
 	r.progress.begin("checks", len(open))
-	until := r.clock.Now().Add(verifyWait)
-	for first := true; ; first = false {
+	for looks := 1; ; looks++ {
 		found := make([]string, len(open))
 		err := r.each(ctx, len(open), func(ctx context.Context, i int) (err error) {
-			if first {
+			if looks == 1 {
 				defer r.progress.add(1)
 			}
 			found[i], err = open[i](ctx)
@@ -62,7 +59,7 @@ func (r *replay) verify(ctx context.Context) (differences []string, b books, err
 				still = append(still, open[i])
 			}
 		}
-		if open = still; len(open) == 0 || r.clock.Now().After(until) {
+		if open = still; len(open) == 0 || looks == verifyLooks {
 			return differences, b, nil
 		}
 		if err := clock.Sleep(ctx, r.clock, verifyPause); err != nil {

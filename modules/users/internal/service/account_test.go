@@ -3,7 +3,6 @@ package service_test
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -45,27 +44,15 @@ func TestAnEmailIsTakenOnceWhateverItsCase(t *testing.T) {
 func TestOfManyRegistrationsOfOneEmailAtOnceOneSucceeds(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	outcomes := make([]error, 16)
-	var wg sync.WaitGroup
-	for i := range outcomes {
-		wg.Go(func() {
-			email := "ada@example.com"
-			if i%2 == 1 {
-				email = "Ada@Example.com"
-			}
-			_, outcomes[i] = s.Register(t.Context(), service.RegisterRequest{Email: email, Password: good, Name: "Ada"})
-		})
-	}
-	wg.Wait()
-	succeeded := 0
-	for _, err := range outcomes {
-		if err == nil {
-			succeeded++
-			continue
+	outcomes := together(16, func(i int) error {
+		email := "ada@example.com"
+		if i%2 == 1 {
+			email = "Ada@Example.com"
 		}
-		require.ErrorIs(t, err, users.ErrEmailTaken)
-	}
-	require.Equal(t, 1, succeeded)
+		_, err := s.Register(t.Context(), service.RegisterRequest{Email: email, Password: good, Name: "Ada"})
+		return err
+	})
+	require.Equal(t, 1, succeeded(t, outcomes, users.ErrEmailTaken))
 	require.Equal(t, 1, s.count(t, `SELECT COUNT(*) FROM users`))
 }
 
@@ -289,14 +276,11 @@ func TestOfTwoAdminsWhoRemoveEachOtherOneStays(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	ids := []string{s.admin(t, "a@example.com").ID, s.admin(t, "b@example.com").ID}
-	outcomes := make([]error, 2)
-	var wg sync.WaitGroup
-	for i, id := range ids {
-		wg.Go(func() { outcomes[i] = s.Service.DeleteUser(t.Context(), service.DeleteUserRequest{ID: id}) })
-	}
-	wg.Wait()
+	outcomes := together(2, func(i int) error {
+		return s.Service.DeleteUser(t.Context(), service.DeleteUserRequest{ID: ids[i]})
+	})
+	require.Equal(t, 1, succeeded(t, outcomes, users.ErrLastAdmin))
 	require.Equal(t, 1, s.count(t, `SELECT COUNT(*) FROM users WHERE is_admin`))
-	require.True(t, (outcomes[0] == nil) != (outcomes[1] == nil))
 }
 
 func TestDeletingErasesThePersonAndTellsTheShop(t *testing.T) {

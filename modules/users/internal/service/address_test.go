@@ -2,7 +2,6 @@ package service_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,14 +87,10 @@ func TestOneAddressAtMostIsTheDefault(t *testing.T) {
 	require.True(t, addresses(t, s, eve)[0].IsDefault, "another user's stays")
 	require.Equal(t, eves, addresses(t, s, eve)[0])
 
-	var wg sync.WaitGroup
-	for range 16 {
-		wg.Go(func() {
-			_, err := s.AddAddress(t.Context(), ada, userstest.Home())
-			require.NoError(t, err)
-		})
-	}
-	wg.Wait()
+	require.Equal(t, 16, succeeded(t, together(16, func(int) error {
+		_, err := s.AddAddress(t.Context(), ada, userstest.Home())
+		return err
+	}), nil))
 	require.Len(t, defaults(), 1)
 }
 

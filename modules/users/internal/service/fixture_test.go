@@ -173,11 +173,31 @@ func (p *postbox) token(t *testing.T) string {
 // run runs background work until the test ends, and waits for it.
 func run(t *testing.T, work func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- work(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-done)
-	})
+	go func() { done <- work(t.Context()) }() // which ends just before Cleanup
+	t.Cleanup(func() { require.NoError(t, <-done) })
+}
+
+// together does something n times at once and gives what came of each.
+func together(n int, do func(i int) error) []error {
+	outcomes := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { outcomes[i] = do(i) })
+	}
+	wg.Wait()
+	return outcomes
+}
+
+// succeeded counts those that did, and requires that the others failed with err.
+func succeeded(t *testing.T, outcomes []error, err error) (n int) {
+	t.Helper()
+	for _, outcome := range outcomes {
+		if outcome == nil {
+			n++
+			continue
+		}
+		require.ErrorIs(t, outcome, err)
+	}
+	return n
 }

@@ -2,7 +2,6 @@ package service_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -67,19 +66,14 @@ func TestOfTwoPasswordChangesAtOnceOneSucceeds(t *testing.T) {
 	session := s.signIn(t, "ada@example.com")
 	id := s.identity(t, session)
 	next := []string{better, better + " and more"}
-	outcomes := make([]error, 2)
-	var wg sync.WaitGroup
-	for i := range next {
-		wg.Go(func() {
-			outcomes[i] = s.ChangePassword(t.Context(), service.ChangePasswordRequest{Identity: id, Current: good, New: next[i], Address: here})
-		})
-	}
-	wg.Wait()
+	outcomes := together(2, func(i int) error {
+		return s.ChangePassword(t.Context(), service.ChangePasswordRequest{Identity: id, Current: good, New: next[i], Address: here})
+	})
+	require.Equal(t, 1, succeeded(t, outcomes, users.ErrInvalidCredentials))
 	for i, err := range outcomes {
 		_, signIn := s.SignIn(t.Context(), service.SignInRequest{Email: "ada@example.com", Password: next[i], Address: here})
 		require.Equal(t, err == nil, signIn == nil)
 	}
-	require.True(t, (outcomes[0] == nil) != (outcomes[1] == nil))
 }
 
 // mailed has the mailer see to what was asked for.
@@ -128,21 +122,10 @@ func TestAResetTokenIsGoodOnceAlsoAtOnce(t *testing.T) {
 	require.NoError(t, s.RequestReset(t.Context(), "ada@example.com"))
 	s.mailed(t, 1)
 	token := s.mail.token(t)
-	outcomes := make([]error, 8)
-	var wg sync.WaitGroup
-	for i := range outcomes {
-		wg.Go(func() { outcomes[i] = s.ResetPassword(t.Context(), token, better+strings.Repeat("!", i)) })
-	}
-	wg.Wait()
-	done := 0
-	for _, err := range outcomes {
-		if err == nil {
-			done++
-			continue
-		}
-		require.ErrorIs(t, err, users.ErrResetNotFound)
-	}
-	require.Equal(t, 1, done)
+	outcomes := together(8, func(i int) error {
+		return s.ResetPassword(t.Context(), token, better+strings.Repeat("!", i))
+	})
+	require.Equal(t, 1, succeeded(t, outcomes, users.ErrResetNotFound))
 }
 
 func TestAResetTokenExpiresAndEndsWithAnotherChange(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -139,14 +138,10 @@ func TestSigningInRightDoesNotCount(t *testing.T) {
 	for range 100 {
 		s.signIn(t, "ada@example.com")
 	}
-	var wg sync.WaitGroup
-	for range 100 {
-		wg.Go(func() {
-			_, err := s.SignIn(t.Context(), service.SignInRequest{Email: "ada@example.com", Password: good, Address: here})
-			require.NoError(t, err)
-		})
-	}
-	wg.Wait()
+	require.Equal(t, 100, succeeded(t, together(100, func(int) error {
+		_, err := s.SignIn(t.Context(), service.SignInRequest{Email: "ada@example.com", Password: good, Address: here})
+		return err
+	}), nil))
 }
 
 func TestAHashOfAnOlderCostIsReplacedAtSignIn(t *testing.T) {
@@ -220,22 +215,11 @@ func TestOfFiftyRefreshesAtOnceAtMostOneHeadLives(t *testing.T) {
 			s := open(t, func(d *service.Deps) { d.Auth.RefreshLeeway = leeway })
 			s.register(t, "ada@example.com")
 			token := s.signIn(t, "ada@example.com").RefreshToken
-			sessions := make([]service.Session, 50)
-			outcomes := make([]error, 50)
-			var wg sync.WaitGroup
-			for i := range outcomes {
-				wg.Go(func() { sessions[i], outcomes[i] = s.Refresh(t.Context(), token) })
-			}
-			wg.Wait()
-			var given []string
-			for i, err := range outcomes {
-				if err == nil {
-					given = append(given, sessions[i].RefreshToken)
-					continue
-				}
-				require.ErrorIs(t, err, users.ErrInvalidRefreshToken)
-			}
-			require.Len(t, given, 1)
+			outcomes := together(50, func(int) error {
+				_, err := s.Refresh(t.Context(), token)
+				return err
+			})
+			require.Equal(t, 1, succeeded(t, outcomes, users.ErrInvalidRefreshToken))
 			living := s.count(t, `SELECT COUNT(*) FROM refresh_tokens WHERE spent_at IS NULL`)
 			if leeway == 0 {
 				require.Zero(t, living, "the others were told apart from none: the session has ended")

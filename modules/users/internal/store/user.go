@@ -116,7 +116,7 @@ func UsersByID(ctx context.Context, c db.Conn, ids []string) ([]User, error) {
 	if len(ids) == 0 {
 		return list, nil
 	}
-	if err := c.NewSelect().Model(&list).Where("id IN (?)", bun.In(ids)).Scan(ctx); err != nil {
+	if err := c.NewSelect().Model(&list).Where("id IN ?", bun.Tuple(ids)).Scan(ctx); err != nil {
 		return nil, fmt.Errorf("read users: %w", err)
 	}
 	return list, nil

@@ -1,0 +1,5 @@
+package service_test
+
+import "stoa/modules/orders/internal/service"
+
+var everyOrder = service.ListOrders{By: staff, Limit: 100}

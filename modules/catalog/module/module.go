@@ -46,6 +46,7 @@ func (m *wiring) start(_ context.Context, h *module.Host) error {
 	})
 	module.Provide[catalog.Service](h, m.service)
 	h.Go("expired reservations", m.service.ReleaseExpired)
+	h.Go("imports", m.service.RunImports)
 	return module.On(h, "give stock back", func(_ context.Context, _ bus.Event, e orders.Canceled) (db.Effect, error) {
 		return m.service.OrderCanceled(e.OrderID), nil
 	})

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"math"
 	"net/http"
 	"reflect"
 
@@ -73,6 +72,9 @@ type deleteProduct struct {
 	ID string `path:"id" doc:"Id or slug."`
 }
 
+// noMaxPrice is the greatest integer that every reader of JSON has (RFC 8259 §6).
+const noMaxPrice = 1<<53 - 1
+
 type listProducts struct {
 	web.Page
 	Text     string `query:"q" maxLength:"200" doc:"Words of title, description, vendor, tags and SKU. All must be there; the last may be the beginning of one."`
@@ -82,7 +84,7 @@ type listProducts struct {
 	SKU      string `query:"sku" maxLength:"255"`
 	Status   string `query:"status" enum:"draft,active,archived" doc:"For staff: customers see active products only."`
 	MinPrice int64  `query:"min_price" minimum:"0" doc:"Minor units of currency. A product is shown where a variant of it costs that or more, and not more than max_price."`
-	MaxPrice int64  `query:"max_price" minimum:"0" default:"9223372036854775807" doc:"Minor units of currency."`
+	MaxPrice int64  `query:"max_price" minimum:"0" maximum:"9007199254740991" default:"9007199254740991" doc:"Minor units of currency. The greatest value is no limit."`
 	Currency string `query:"currency" maxLength:"3" doc:"ISO 4217. The shop's own where it is left out and there is a price. Without a price it shows what has one in it."`
 	InStock  string `query:"in_stock" enum:"true,false" doc:"true shows what something is available of, false the rest."`
 	Sort     string `query:"sort" enum:"created_at,-created_at,price,-price,title,relevance" doc:"The newest first where it is left out; with q, by relevance. A product's price is the lowest of its variants."`
@@ -187,7 +189,7 @@ func (h routes) listProducts(ctx context.Context, in *listProducts) (*productLis
 	if in.MinPrice > 0 {
 		q.MinPrice = &in.MinPrice
 	}
-	if in.MaxPrice < math.MaxInt64 {
+	if in.MaxPrice < noMaxPrice {
 		q.MaxPrice = &in.MaxPrice
 	}
 	if in.InStock != "" {

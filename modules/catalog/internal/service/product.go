@@ -92,25 +92,28 @@ func isID(text string) bool { return len(text) == 36 && uuid.Validate(text) == n
 // catalog.ErrSKUTaken, errs.ErrInvalid.
 func (s *Service) CreateProduct(ctx context.Context, n NewProduct) (catalog.Product, error) {
 	now := s.clock.Now()
-	made := store.Product{Product: catalog.Product{
+	made := catalog.Product{
 		ID: s.clock.ID(), Slug: n.Slug, Title: n.Title, Description: n.Description, Status: n.Status, Vendor: n.Vendor,
 		ProductType: n.ProductType, Tags: n.Tags, Images: newImages(n.Images), Options: n.Options,
 		Version: 1, CreatedAt: now, UpdatedAt: now,
-	}}
+	}
 	if made.Slug == "" {
 		made.Slug = format.Slug(n.Title)
 	}
-	for _, v := range n.Variants {
-		newVariant(&made.Product, v, s.clock)
-	}
-	settle(&made.Product)
-	if err := check(&made, ""); err != nil {
-		return catalog.Product{}, err
-	}
 	var created store.Product
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		p := made
-		if err := s.freeSlug(ctx, tx, &p, n.Slug == ""); err != nil {
+		p := store.Product{Product: made}
+		if n.Slug == "" {
+			if err := numberSlug(ctx, tx, &p); err != nil {
+				return err
+			}
+		}
+		// SKUs may be made from the slug.
+		for _, v := range n.Variants {
+			newVariant(&p.Product, v, s.clock)
+		}
+		settle(&p.Product)
+		if err := check(&p, ""); err != nil {
 			return err
 		}
 		var err error
@@ -127,7 +130,6 @@ func (s *Service) CreateProduct(ctx context.Context, n NewProduct) (catalog.Prod
 		if err := store.InsertProducts(ctx, tx, []*store.Product{&p}, places); err != nil {
 			return err
 		}
-		// Read back, since a SKU may come with stock of an earlier life.
 		created, _, err = store.LoadProduct(ctx, tx, p.Number)
 		return err
 	})
@@ -280,17 +282,13 @@ func (s *Service) change(ctx context.Context, idOrSlug string, match Match, vari
 	return changed.Product, err
 }
 
-// freeSlug sees that no other product has the slug. One that was made from the
-// title is numbered until none has.
-func (s *Service) freeSlug(ctx context.Context, tx *db.Tx, p *store.Product, made bool) error {
-	const tries = 20
+// numberSlug has a slug that was made from a title told apart from those of
+// other products: by a number, and after many of one title by the product's id.
+func numberSlug(ctx context.Context, tx *db.Tx, p *store.Product) error {
+	const most = 20
 	candidates := []string{p.Slug}
-	for n := 2; made && n <= tries; n++ {
+	for n := 2; n <= most; n++ {
 		candidates = append(candidates, fmt.Sprintf("%s-%d", p.Slug, n))
-	}
-	if made {
-		// After so many of one title the rest are told apart by their id.
-		candidates = append(candidates, p.Slug+"-"+p.ID[len(p.ID)-12:])
 	}
 	taken, err := store.ProductsWithSlugs(ctx, tx, candidates)
 	if err != nil {
@@ -302,7 +300,8 @@ func (s *Service) freeSlug(ctx context.Context, tx *db.Tx, p *store.Product, mad
 			return nil
 		}
 	}
-	return catalog.ErrSlugTaken.With("another product has the slug %q", p.Slug)
+	p.Slug += "-" + p.ID[len(p.ID)-12:]
+	return nil
 }
 
 // unclaimed sees that the slug and the SKUs of a product are no other's.

@@ -35,7 +35,7 @@ func stockInReason(file string) string { return "Online Retail stock of " + file
 
 // slug names a code's product in addresses.
 func slug(code string) string {
-	return "retail-" + strings.ReplaceAll(strings.ToLower(code), "_", "-")
+	return "retail-" + strings.ToLower(code)
 }
 
 // email is the address of a customer's account.

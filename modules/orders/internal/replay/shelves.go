@@ -128,9 +128,9 @@ func (r *replay) complete(ctx context.Context, want product) error {
 			}
 		}
 	}
-	if len(missing) > 0 || have.Status != statusActive {
-		changes := map[string]any{"status": statusActive, "options": merged(have.Options, missing)}
-		if _, err := r.shop.do(ctx, call{method: http.MethodPatch, path: "/products/" + have.ID, body: changes, as: r.admin}, nil); err != nil {
+	if have.Status != statusActive {
+		path := "/products/" + have.ID
+		if _, err := r.shop.do(ctx, call{method: http.MethodPatch, path: path, body: map[string]any{"status": statusActive}, as: r.admin}, nil); err != nil {
 			return err
 		}
 	}
@@ -142,18 +142,6 @@ func (r *replay) complete(ctx context.Context, want product) error {
 		}
 	}
 	return nil
-}
-
-// merged adds the values of variants that are to come to a product's options.
-func merged(options []option, missing []variant) []option {
-	for i := range options {
-		for _, v := range missing {
-			if value, has := v.Options[options[i].Name]; has {
-				options[i].Values = append(options[i].Values, value)
-			}
-		}
-	}
-	return options
 }
 
 // errMore says that this run is for less than what was done already.

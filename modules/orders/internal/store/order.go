@@ -181,7 +181,14 @@ type Position struct {
 // ListOrders gives orders, the newest first, at most limit.
 func ListOrders(ctx context.Context, c db.Conn, f Filter, limit int) ([]Order, error) {
 	var list []Order
-	q := c.NewSelect().Model(&list).ColumnExpr("o.*").ColumnExpr("a.address").
+	if err := listQuery(c, f, limit).Model(&list).Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list orders: %w", err)
+	}
+	return list, nil
+}
+
+func listQuery(c db.Conn, f Filter, limit int) *bun.SelectQuery {
+	q := c.NewSelect().Model((*Order)(nil)).ColumnExpr("o.*").ColumnExpr("a.address").
 		Join("LEFT JOIN shipping_addresses AS a ON a.order_id = o.id").
 		OrderExpr("o.placed_at DESC, o.id DESC").Limit(int64(limit))
 	if f.Owner != "" {
@@ -202,10 +209,7 @@ func ListOrders(ctx context.Context, c db.Conn, f Filter, limit int) ([]Order, e
 	if f.Last.ID != "" {
 		q = q.Where("(o.placed_at, o.id) < (?, ?)", f.Last.PlacedAt, f.Last.ID)
 	}
-	if err := q.Scan(ctx); err != nil {
-		return nil, fmt.Errorf("list orders: %w", err)
-	}
-	return list, nil
+	return q
 }
 
 // InsertAddress keeps where an order goes.

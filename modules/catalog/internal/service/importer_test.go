@@ -1,0 +1,496 @@
+package service_test
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"stoa/modules/catalog/internal/service"
+	"stoa/platform/clock"
+)
+
+// start queues a file for the worker.
+func (s *importing) start(t testing.TB, file string, o service.ImportOptions) string {
+	t.Helper()
+	i, err := s.StartImport(t.Context(), strings.NewReader(file), o)
+	require.NoError(t, err)
+	require.Equal(t, "queued", i.Status)
+	return i.ID
+}
+
+// work runs the worker until there is nothing to do.
+func (s *importing) work(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.RunImports(ctx) }()
+	s.clock.AwaitTimers(1) // it waits only where it has nothing to do
+	cancel()
+	require.NoError(t, <-done)
+}
+
+func (s *importing) report(t testing.TB, id string) service.Import {
+	t.Helper()
+	i, err := s.GetImport(t.Context(), id)
+	require.NoError(t, err)
+	return i
+}
+
+func TestTheWorkerImportsWhatIsSentInItsOrder(t *testing.T) {
+	t.Parallel()
+	s := openImporting(t)
+	first := s.start(t, shirts, csvFile)
+	second := s.start(t, strings.Replace(shirts, "Linen", "Cotton", 1), csvFile)
+	s.work(t)
+	require.EqualValues(t, 2, s.report(t, first).ProductsCreated)
+	require.EqualValues(t, 1, s.report(t, second).ProductsUpdated)
+	require.Equal(t, "Cotton Shirt", s.product(t, "shirt").Title)
+
+	// It is woken by what is sent while it waits.
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.RunImports(ctx) }()
+	s.clock.AwaitTimers(1)
+	third := s.start(t, manyProducts(300), csvFile)
+	fourth := s.read(t, "slug,title\nlast,Last\n", csvFile)
+	require.EqualValues(t, 1, fourth.ProductsCreated)
+	require.EqualValues(t, 300, s.report(t, third).ProductsCreated, "a command waits for what came before")
+	cancel()
+	require.NoError(t, <-done)
+	s.sound(t)
+}
+
+func TestAFileThatIsGoneFails(t *testing.T) {
+	t.Parallel()
+	s := openImporting(t)
+	id := s.start(t, shirts, csvFile)
+	require.NoError(t, os.Remove(filepath.Join(s.dir, "files", "imports", id)))
+	s.work(t)
+	i := s.report(t, id)
+	require.Equal(t, "failed", i.Status)
+	require.Equal(t, "the file is gone", *i.Failure)
+}
+
+func TestFilesThatNoImportIsMadeOfAreSwept(t *testing.T) {
+	t.Parallel()
+	s := openImporting(t)
+	dir := filepath.Join(s.dir, "files", "imports")
+	require.NoError(t, os.MkdirAll(dir, 0o700))
+	leave := func(name string) string {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
+		return name
+	}
+	old := leave(s.clock.ID())
+	foreign := leave("notes.txt")
+	s.clock.Advance(2 * time.Hour)
+	arriving := leave(s.clock.ID())
+	s.work(t)
+	require.NoFileExists(t, filepath.Join(dir, old))
+	require.FileExists(t, filepath.Join(dir, foreign))
+	require.FileExists(t, filepath.Join(dir, arriving))
+}
+
+// Two processes, each with its own connections, and many files.
+func TestTwoProcessesNeverDoOneImportTwice(t *testing.T) {
+	t.Parallel()
+	one := openImporting(t)
+	two := openImportingIn(t, one.dir, clock.NewFake(one.clock.Now(), 2))
+	var ids []string
+	for n := range 5 {
+		ids = append(ids, one.start(t, strings.ReplaceAll(manyProducts(150), "p-", fmt.Sprintf("p%d-", n)), csvFile))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 2)
+	for _, s := range []*importing{one, two} {
+		go func() { done <- s.RunImports(ctx) }()
+	}
+	last := two.read(t, "slug,title\nlast,Last\n", csvFile) // comes after all others, whoever did them
+	require.EqualValues(t, 1, last.ProductsCreated)
+	cancel()
+	require.NoError(t, <-done)
+	require.NoError(t, <-done)
+	for _, id := range ids {
+		i := one.report(t, id)
+		require.Equal(t, "succeeded", i.Status)
+		require.EqualValues(t, 150, i.ProductsCreated)
+		require.EqualValues(t, 1, i.ErrorsTotal)
+		require.EqualValues(t, 301, i.RowsDone)
+	}
+	one.sound(t)
+}
+
+// What an importer does when its lease was taken has no effect.
+func TestALeaseThatWasLostStopsItsImporter(t *testing.T) {
+	t.Parallel()
+	s := openImporting(t)
+	other := openImportingIn(t, s.dir, clock.NewFake(s.clock.Now().Add(time.Minute), 2))
+	taken := false
+	i, err := s.ImportFile(t.Context(), strings.NewReader(manyProducts(600)), "x.csv", csvFile, func(i service.Import) {
+		if i.RowsDone > 0 && !taken {
+			taken = true
+			other.work(t) // its clock is ahead, so that the lease is over
+		}
+	})
+	require.NoError(t, err)
+	require.True(t, taken)
+	require.Equal(t, "succeeded", i.Status)
+	require.EqualValues(t, 600, i.ProductsCreated)
+	require.EqualValues(t, 6, i.ErrorsTotal)
+	require.EqualValues(t, 1206, i.RowsDone)
+	s.sound(t)
+}
+
+func TestStoppingTheWorkerLetsTheNextGoOnAtOnce(t *testing.T) {
+	t.Parallel()
+	s := openImporting(t)
+	id := s.start(t, manyProducts(1000), csvFile)
+	ctx, cancel := context.WithCancel(t.Context())
+	stopping := importService(s.db, &ticking{Clock: s.clock, now: func(n int64) {
+		if n == 10 {
+			cancel()
+		}
+	}}, s.dir)
+	require.NoError(t, stopping.RunImports(ctx))
+	i := s.report(t, id)
+	require.Equal(t, "running", i.Status)
+	require.Positive(t, i.RowsDone)
+	require.Less(t, i.RowsDone, i.RowsTotal)
+	s.work(t)
+	i = s.report(t, id)
+	require.Equal(t, "succeeded", i.Status)
+	require.EqualValues(t, 1000, i.ProductsCreated)
+	require.EqualValues(t, 1000, s.count(t, `SELECT count(*) FROM products`))
+}
+
+// ticking counts how often it is asked for the time and for ids.
+type ticking struct {
+	clock.Clock
+	now, id       func(n int64)
+	nows, idCount atomic.Int64
+	ahead         time.Duration
+}
+
+func (c *ticking) Now() time.Time {
+	if n := c.nows.Add(1); c.now != nil {
+		c.now(n)
+	}
+	return c.Clock.Now().Add(c.ahead)
+}
+
+func (c *ticking) ID() string {
+	if n := c.idCount.Add(1); c.id != nil {
+		c.id(n)
+	}
+	return c.Clock.ID()
+}
+
+// Environment of the process that TestAKilledImportGoesOn kills.
+const (
+	childDir  = "IMPORT_TEST_DIR"
+	childFile = "IMPORT_TEST_FILE" // imported as a command does; otherwise the worker goes on
+	childAge  = "IMPORT_TEST_AGE"  // how far its clock is ahead, in minutes
+	childNow  = "IMPORT_TEST_NOW"  // it is killed when it asks for the time this often
+	childID   = "IMPORT_TEST_ID"   // or for so many ids
+)
+
+// TestImportingProcess is that process.
+func TestImportingProcess(t *testing.T) {
+	dir := os.Getenv(childDir)
+	if dir == "" {
+		t.Skip("it is run by TestAKilledImportGoesOn")
+	}
+	killAt := func(name string) func(n int64) {
+		at, _ := strconv.ParseInt(os.Getenv(name), 10, 64)
+		return func(n int64) {
+			if n == at {
+				require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGKILL))
+				select {} // until it arrives
+			}
+		}
+	}
+	minutes, err := strconv.Atoi(os.Getenv(childAge))
+	require.NoError(t, err)
+	s := importService(openCatalogDB(t, dir), &ticking{
+		Clock: clock.System(), ahead: time.Duration(minutes) * time.Minute, now: killAt(childNow), id: killAt(childID),
+	}, dir)
+	if path := os.Getenv(childFile); path != "" {
+		file, err := os.Open(path)
+		require.NoError(t, err)
+		_, err = s.ImportFile(t.Context(), file, path, csvFile, func(service.Import) {})
+		require.NoError(t, err)
+		return
+	}
+	require.NoError(t, s.RunImports(t.Context()))
+}
+
+// killedImport runs a process that imports until it is killed.
+func killedImport(t *testing.T, dir string, env ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestImportingProcess$")
+	cmd.Env = append(append(os.Environ(), childDir+"="+dir), env...)
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err, "%s", out)
+	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	require.True(t, status.Signaled() && status.Signal() == syscall.SIGKILL && ctx.Err() == nil, "%s: %s", err, out)
+}
+
+// A command is killed while it imports, inside a batch and between two, and
+// then twice the worker that goes on with it. The next worker ends it.
+func TestAKilledImportGoesOn(t *testing.T) {
+	t.Parallel()
+	const products = 3000
+	whole := openImporting(t)
+	want := whole.read(t, manyProducts(products), csvFile)
+	require.EqualValues(t, products, want.ProductsCreated)
+
+	dir := t.TempDir()
+	path := filepath.Join(dir, "many.csv")
+	require.NoError(t, os.WriteFile(path, []byte(manyProducts(products)), 0o600))
+	killedImport(t, dir, childFile+"="+path, childAge+"=0", childID+"=1700")
+	s := openImportingIn(t, dir, clock.NewFake(time.Now().Add(time.Hour), 3)) //nolint:forbidigo // the other process has no other clock
+	var id string
+	require.NoError(t, s.db.Read().QueryRowContext(t.Context(), `SELECT id FROM imports`).Scan(&id))
+	done := func() int64 {
+		i := s.report(t, id)
+		require.Equal(t, "running", i.Status)
+		require.Equal(t, i.ProductsCreated, s.count(t, `SELECT count(*) FROM products`), "what it says and what it did are one")
+		require.Equal(t, i.RowsDone-i.RowsSkipped, s.count(t, `SELECT count(*) FROM variants`))
+		s.sound(t)
+		return i.RowsDone
+	}
+	first := done()
+	require.Positive(t, first)
+	// The time is asked for when a batch is planned, and before it is committed.
+	killedImport(t, dir, childAge+"=2", childNow+"=14")
+	second := done()
+	require.Greater(t, second, first)
+	killedImport(t, dir, childAge+"=4", childID+"=2500")
+	third := done()
+	require.Greater(t, third, second)
+	killedImport(t, dir, childAge+"=6", childNow+"=1") // before it begins
+	require.Equal(t, third, done())
+	require.Less(t, third, want.RowsTotal)
+
+	s.work(t)
+	require.Equal(t, comparable(want), comparable(s.report(t, id)))
+	require.Equal(t, whole.export(t, "json"), s.export(t, "json"))
+	require.Equal(t, whole.count(t, `SELECT count(*) FROM movements`), s.count(t, `SELECT count(*) FROM movements`))
+	s.sound(t)
+	left, err := os.ReadDir(filepath.Join(dir, "files", "imports"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// A command that was killed is ended by the next command too, before its own
+// file: so a newer file never loses against an older one.
+func TestTheNextCommandEndsWhatAKilledOneLeft(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "many.csv")
+	require.NoError(t, os.WriteFile(path, []byte(manyProducts(1000)), 0o600))
+	killedImport(t, dir, childFile+"="+path, childAge+"=0", childID+"=1700")
+	s := openImportingIn(t, dir, clock.NewFake(time.Now().Add(time.Hour), 3)) //nolint:forbidigo // the other process has no other clock
+	i := s.good(t, "slug,title,sku,price\np-999,Newest,p-999-s,1\n", csvFile)
+	require.EqualValues(t, 1, i.ProductsUpdated)
+	require.Equal(t, "Newest", s.product(t, "p-999").Title)
+	require.EqualValues(t, 1000, s.count(t, `SELECT count(*) FROM products`))
+	require.EqualValues(t, 2, s.count(t, `SELECT count(*) FROM imports WHERE status = 'succeeded'`))
+}
+
+func TestADryRunThatWasCutShortBeginsAnew(t *testing.T) {
+	t.Parallel()
+	s := openImporting(t)
+	file := manyProducts(1000) + "late,Late,,,,,,p-3-s,1,1\n"
+	want := s.read(t, file, service.ImportOptions{Format: "csv", DryRun: true})
+	require.EqualValues(t, 11, want.ErrorsTotal)
+	id := s.start(t, file, service.ImportOptions{Format: "csv", DryRun: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, importService(s.db, &ticking{Clock: s.clock, now: func(n int64) {
+		if n == 10 {
+			cancel()
+		}
+	}}, s.dir).RunImports(ctx))
+	require.Positive(t, s.report(t, id).RowsDone)
+	require.Equal(t, "running", s.report(t, id).Status)
+	s.work(t)
+	require.Equal(t, comparable(want), comparable(s.report(t, id)))
+}
+
+// Whatever files come one after the other: a dry run tells what the import then
+// does, and the same file again changes nothing.
+func TestFilesOfAllKinds(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		s := openImporting(t)
+		for range rapid.IntRange(1, 4).Draw(r, "files") {
+			file := drawFile(r)
+			dry := s.read(t, file, service.ImportOptions{Format: "csv", DryRun: true})
+			before := s.export(t, "json")
+			first := s.read(t, file, csvFile)
+			require.Equal(r, comparable(dry), comparable(first), file)
+			after := s.export(t, "json")
+			require.Equal(r, first.ProductsCreated+first.ProductsUpdated > 0, before != after, "%s\n%s\n%s", file, before, after)
+			again := s.read(t, file, csvFile)
+			require.Zero(r, again.ProductsCreated+again.ProductsUpdated, "%s\n%s\n%s", file, after, s.export(t, "json"))
+			require.Equal(r, first.Errors, again.Errors)
+			require.Equal(r, after, s.export(t, "json"))
+			s.sound(t)
+		}
+	})
+}
+
+// drawFile draws a table with some of the columns, of a few products that share
+// slugs, SKUs and options.
+func drawFile(r *rapid.T) string {
+	values := map[string][]string{
+		"status": {"", "draft", "active", "archived"}, "tags": {"", "a", "a, b"}, "categories": {"", "x", "x/y, z"},
+		"images": {"", "/1", "/1, /2"}, "variant_title": {"", "T"}, "compare_at_price": {"", "9"}, "barcode": {"", "1"},
+		"quantity": {"", "0", "5"}, "position": {"", "1", "2", "7"}, "currency": {"", "USD", "EUR"},
+		"option1_name": {"Size"}, "option1_value": {"", "S", "M", "L"},
+	}
+	columns := []string{"slug", "title", "sku", "price"}
+	for _, c := range rapid.Permutation([]string{"status", "tags", "categories", "images", "variant_title", "compare_at_price", "barcode", "quantity", "position", "currency"}).Draw(r, "columns")[:rapid.IntRange(0, 10).Draw(r, "further columns")] {
+		columns = append(columns, c)
+	}
+	if rapid.Bool().Draw(r, "options") {
+		columns = append(columns, "option1_name", "option1_value")
+	}
+	var out strings.Builder
+	w := csv.NewWriter(&out)
+	require.NoError(r, w.Write(columns))
+	for _, slug := range rapid.Permutation([]string{"a", "b", "c"}).Draw(r, "slugs")[:rapid.IntRange(1, 3).Draw(r, "products")] {
+		for range rapid.IntRange(1, 3).Draw(r, "variants") {
+			row := []string{
+				slug, rapid.SampledFrom([]string{"A", "B"}).Draw(r, "title"),
+				rapid.SampledFrom([]string{"1", "2", "3", "4", ""}).Draw(r, "sku"), rapid.SampledFrom([]string{"1", "2.50"}).Draw(r, "price"),
+			}
+			for _, c := range columns[4:] {
+				row = append(row, rapid.SampledFrom(values[c]).Draw(r, c))
+			}
+			require.NoError(r, w.Write(row))
+		}
+	}
+	w.Flush()
+	return out.String()
+}
+
+func TestRealShopifyFilesAreImported(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(testdata(t, "shopify", "*.csv"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	s := openImporting(t)
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		requireImported(t, s, string(text))
+	}
+	requireComesBack(t, s)
+}
+
+func TestARealCatalogueIsImported(t *testing.T) {
+	if testing.Short() {
+		t.Skip("20,832 products take some seconds")
+	}
+	t.Parallel()
+	s := openImporting(t)
+	file := journey(t)
+	requireImported(t, s, file)
+	requireComesBack(t, s)
+	require.EqualValues(t, 20832, s.count(t, `SELECT count(*) FROM movements`))
+}
+
+// requireImported imports a file of Shopify and counts by the file's own rows.
+func requireImported(t *testing.T, s *importing, file string) {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(file)).ReadAll()
+	require.NoError(t, err)
+	at := map[string]int{}
+	for i, name := range rows[0] {
+		at[name] = i
+	}
+	handles, stock := map[string]bool{}, int64(0)
+	for _, row := range rows[1:] {
+		handles[row[at["Handle"]]] = true
+		if quantity := row[at["Variant Inventory Qty"]]; quantity != "" {
+			n, err := strconv.ParseInt(quantity, 10, 64)
+			require.NoError(t, err)
+			stock += n
+		}
+	}
+	products, onHand := s.count(t, `SELECT count(*) FROM products`), s.count(t, `SELECT coalesce(sum(on_hand), 0) FROM stock`)
+	i := s.good(t, file, shopifyFile)
+	require.EqualValues(t, len(rows)-1, i.RowsTotal)
+	require.EqualValues(t, len(handles), i.ProductsCreated)
+	require.Equal(t, products+int64(len(handles)), s.count(t, `SELECT count(*) FROM products`))
+	require.Equal(t, onHand+stock, s.count(t, `SELECT sum(on_hand) FROM stock`))
+	for handle := range handles {
+		if len(handles) < 100 {
+			p := s.product(t, handle)
+			require.NotEmpty(t, p.Title)
+			require.NotEmpty(t, p.Variants)
+		}
+	}
+	s.sound(t)
+	s.clock.Advance(time.Hour)
+	again := s.good(t, file, shopifyFile)
+	require.EqualValues(t, len(handles), again.ProductsUnchanged)
+	require.Zero(t, s.count(t, `SELECT count(*) FROM products WHERE version > 1 OR updated_at > created_at`))
+	s.sound(t)
+}
+
+// requireComesBack exports what there is and reads it into an empty shop.
+func requireComesBack(t *testing.T, s *importing) {
+	t.Helper()
+	for _, format := range []string{"shopify", "json", "csv"} {
+		file := s.export(t, format)
+		target := openImporting(t)
+		target.good(t, file, service.ImportOptions{Format: format})
+		require.True(t, file == target.export(t, format), format)
+		target.sound(t)
+	}
+}
+
+// The memory of an import does not grow with its file, but for some bytes for
+// each product's slug.
+func TestMemoryStaysFlat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it imports 20,000 products")
+	}
+	s := openImporting(t)
+	file := manyProducts(20_000)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	var early, late uint64
+	i, err := s.ImportFile(t.Context(), strings.NewReader(file), "x.csv", csvFile, func(i service.Import) {
+		switch {
+		case early == 0 && i.RowsDone > 4000:
+			early = heap()
+		case late == 0 && i.RowsDone > 36_000:
+			late = heap()
+		}
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 20_000, i.ProductsCreated)
+	require.NotZero(t, late)
+	require.Less(t, int64(late)-int64(early), int64(4<<20), "from %d to %d bytes", early, late)
+}

@@ -1,0 +1,4 @@
+package store
+
+// ListQuery is what ListOrders asks.
+var ListQuery = listQuery

@@ -6,6 +6,8 @@ CREATE VIRTUAL TABLE product_search USING fts5 (
     content = '', contentless_delete = 1, prefix = '2',
     tokenize = 'unicode61 remove_diacritics 2'
 );
+-- A search looks into every segment of the index, so it is kept in few.
+INSERT INTO product_search (product_search, rank) VALUES ('automerge', 2);
 
 -- +goose Down
 DROP TABLE product_search;

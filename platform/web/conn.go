@@ -10,13 +10,71 @@ import (
 	"stoa/platform/clock"
 )
 
-// conn is a connection of the server's listener.
+// conn is a connection of the server's listener. Like any, it is read and
+// written by one goroutine, and may be closed by another.
 type conn struct {
 	net.Conn
-	listener *listener
-	linger   atomic.Bool
-	once     sync.Once
-	err      error
+	listener    *listener
+	reads       deadlines
+	writes      deadlines
+	linger      atomic.Bool
+	once        sync.Once
+	closeFailed error
+}
+
+// deadlines are when one direction of a connection has to have moved. fasthttp
+// moves them three times for every request, which costs more than all else it
+// does for it; so they are set when it comes to waiting, and only where they
+// differ by more than a little from what is set.
+type deadlines struct{ wanted, set time.Time }
+
+// due tells whether what is wanted has to be set now.
+func (d *deadlines) due(slack time.Duration) bool {
+	early := d.wanted.Sub(d.set)
+	if !d.wanted.IsZero() && !d.set.IsZero() && early >= 0 && early < slack {
+		return false
+	}
+	changed := !d.wanted.Equal(d.set)
+	d.set = d.wanted
+	return changed
+}
+
+// SetDeadline sets both deadlines.
+func (c *conn) SetDeadline(t time.Time) error {
+	c.reads.wanted, c.writes.wanted = t, t
+	return nil
+}
+
+// SetReadDeadline takes effect with the next Read.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.reads.wanted = t
+	return nil
+}
+
+// SetWriteDeadline takes effect with the next Write.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.writes.wanted = t
+	return nil
+}
+
+// Read reads until the deadline for it, give or take the listener's slack.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.reads.due(c.listener.slack) {
+		if err := c.Conn.SetReadDeadline(c.reads.wanted); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Read(p)
+}
+
+// Write writes until the deadline for it, give or take the listener's slack.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.writes.due(c.listener.slack) {
+		if err := c.Conn.SetWriteDeadline(c.writes.wanted); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Write(p)
 }
 
 // lingerFor is how long a connection is read from after its last answer.
@@ -38,10 +96,10 @@ func (c *conn) Close() error {
 			extendRead(c.Conn, lingerFor)
 			_, _ = io.Copy(io.Discard, c.Conn) // whatever comes of it, that is it
 		}
-		c.err = c.Conn.Close()
+		c.closeFailed = c.Conn.Close()
 		c.listener.forget(c)
 	})
-	return c.err
+	return c.closeFailed
 }
 
 func extendRead(c net.Conn, d time.Duration) {

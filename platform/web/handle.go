@@ -43,7 +43,7 @@ func (s *Server) accept(c *fasthttp.RequestCtx) *request {
 	if isRequestID(r.sent.requestID) {
 		r.id = string(r.sent.requestID)
 	} else {
-		r.id = s.ids.next()
+		r.id = s.ids.next(c)
 	}
 	r.ctx = r.traced(context.Background())
 	c.SetUserValue(userValueKey{}, r)

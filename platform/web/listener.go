@@ -12,6 +12,7 @@ import (
 // has been made.
 type listener struct {
 	net.Listener
+	slack time.Duration // that a deadline may be early
 
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
@@ -19,8 +20,8 @@ type listener struct {
 	close   func() error
 }
 
-func newListener(l net.Listener) *listener {
-	return &listener{Listener: l, conns: map[*conn]struct{}{}, close: sync.OnceValue(l.Close)}
+func newListener(l net.Listener, slack time.Duration) *listener {
+	return &listener{Listener: l, slack: slack, conns: map[*conn]struct{}{}, close: sync.OnceValue(l.Close)}
 }
 
 // Close closes the listener, once.

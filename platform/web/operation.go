@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -87,15 +88,22 @@ type operation struct {
 func Register[I, O any](r *Router, op Operation, handler func(ctx context.Context, in *I) (*O, error)) {
 	o := r.newOperation(op)
 	r.server.names.module = r.module
+	output := newOutput(reflect.TypeFor[O]())
 	huma.Register(r.server.api, o.describe(), func(ctx context.Context, in *I) (*O, error) {
 		request := requestOf(ctx)
 		request.ran = true
 		out, err := handler(ctx, in)
+		if err == nil && (out == nil || output == nil) {
+			return out, nil
+		}
+		if err == nil {
+			err = output.write(request, reflect.ValueOf(out).Elem())
+		}
 		if err != nil {
 			request.fail(err)
-			return nil, nil
 		}
-		return out, nil
+		request.answered = true
+		return nil, nil
 	})
 }
 

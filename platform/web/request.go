@@ -110,20 +110,25 @@ var isSafe = func() (safe [256]bool) {
 	return safe
 }()
 
-// requestIDs makes ids of requests: a secret of this process and a count. They
-// are as unique as UUIDs, and a good deal quicker.
+// requestIDs makes ids of requests: a secret of this process, the number of the
+// connection and that of the request on it. They are as unique as UUIDs, and no
+// two processors wait for each other to make one.
 type requestIDs struct {
 	process string
-	count   atomic.Uint64
+	// unread counts requests that could not be read, which have no number.
+	unread atomic.Uint64
 }
 
 func newRequestIDs(c clock.Clock) *requestIDs {
 	return &requestIDs{process: strings.ReplaceAll(c.Secret(), "-", "")[16:]}
 }
 
-func (ids *requestIDs) next() string {
-	id := make([]byte, 0, 32)
-	id = append(id, ids.process...)
-	id = append(id, '-')
-	return string(strconv.AppendUint(id, ids.count.Add(1), 36))
+func (ids *requestIDs) next(c *fasthttp.RequestCtx) string {
+	id := append(make([]byte, 0, maxRequestID), ids.process...)
+	if c.Time().IsZero() {
+		return string(strconv.AppendUint(append(id, "--"...), ids.unread.Add(1), 36))
+	}
+	id = strconv.AppendUint(append(id, '-'), c.ConnID(), 36)
+	id = strconv.AppendUint(append(id, '-'), c.ConnRequestNum(), 36)
+	return string(id)
 }

@@ -30,7 +30,7 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 		return errors.Join(errors.New("web: a server serves once"), l.Close())
 	}
-	s.listener = newListener(l)
+	s.listener = newListener(l, min(s.cfg.ReadTimeout, s.cfg.WriteTimeout, s.cfg.IdleTimeout)/16)
 	s.app.Server().Handler = handler
 	s.listening.Unlock()
 	defer close(s.accepted)

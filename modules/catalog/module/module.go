@@ -29,6 +29,7 @@ func New() module.Module {
 		},
 		Migrations: catalogmigrations.FS,
 		Routes:     func(r *web.Router) { rest.Register(r, m.service) },
+		Commands:   m.commands,
 		Start:      m.start,
 	}
 }
@@ -47,6 +48,7 @@ func (m *wiring) start(_ context.Context, h *module.Host) error {
 	module.Provide[catalog.Service](h, m.service)
 	h.Go("expired reservations", m.service.ReleaseExpired)
 	h.Go("imports", m.service.RunImports)
+	h.Demo(m.demo)
 	return module.On(h, "give stock back", func(_ context.Context, _ bus.Event, e orders.Canceled) (db.Effect, error) {
 		return m.service.OrderCanceled(e.OrderID), nil
 	})

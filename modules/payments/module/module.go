@@ -44,7 +44,7 @@ func (w *wiring) start(_ context.Context, h *module.Host) error {
 		return err
 	}
 	w.service = service.New(service.Options{
-		DB: h.DB, Outbox: h.Outbox, Clock: h.Clock, Log: h.Log, Provider: p, Timeout: w.config.ProviderTimeout,
+		DB: h.DB, Outbox: h.Outbox, Clock: h.Clock, Log: h.Log, Provider: p, Timeout: w.config.ProviderTimeout, Metrics: h.Metrics,
 	})
 	module.Provide[payments.Service](h, w.service)
 	h.Go("settle", w.service.Settle)

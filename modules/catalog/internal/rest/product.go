@@ -78,7 +78,7 @@ const noMaxPrice = 1<<53 - 1
 type listProducts struct {
 	web.Page
 	Text     string `query:"q" maxLength:"200" doc:"Words of title, description, vendor, tags and SKU. All must be there; the last may be the beginning of one."`
-	Category string `query:"category" maxLength:"1000" doc:"Slug or path. What lies below it is included."`
+	Category string `query:"category" maxLength:"1000" doc:"A path, or else a slug. What lies below it is included."`
 	Tag      string `query:"tag" maxLength:"255"`
 	Vendor   string `query:"vendor" maxLength:"255"`
 	SKU      string `query:"sku" maxLength:"255"`

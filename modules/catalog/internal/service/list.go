@@ -17,7 +17,7 @@ import (
 // them, for Limit is 0.
 type ListQuery struct {
 	Text     string
-	Category string // slug or path; what lies below it is included
+	Category string // a path, or else a slug; what lies below it is included
 	Tag      string
 	Vendor   string
 	SKU      string

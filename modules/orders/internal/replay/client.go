@@ -172,6 +172,20 @@ func (c *client) do(ctx context.Context, r call, out any) (answer, error) {
 	}
 }
 
+// knock tells whether there is a shop at all: whoever has mistyped its address
+// is not to wait until do gives up.
+func (c *client) knock(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/livez", nil)
+	if err != nil {
+		return err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errAway, err)
+	}
+	return response.Body.Close()
+}
+
 // send makes a request once. It is not cut short at once when the run is
 // stopped, so that its answer can still be taken.
 func (c *client) send(ctx context.Context, r call, body []byte, token string) (*http.Response, []byte, error) {

@@ -225,6 +225,9 @@ func list[T any](ctx context.Context, c *client, as *session, path string, fn fu
 // lookBack finds what earlier runs have placed.
 func (r *replay) lookBack(ctx context.Context) error {
 	r.progress.begin("orders of earlier runs", 0)
+	if err := r.shop.knock(ctx); err != nil {
+		return err
+	}
 	if _, err := r.admin.token(ctx); err != nil {
 		return fmt.Errorf("sign in as %s: %w", r.email, err)
 	}

@@ -409,6 +409,15 @@ func TestShopThatIsAwayEndsTheRun(t *testing.T) {
 	requireWhole(t, s)
 }
 
+func TestAddressWithoutAShopIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, clock.System())
+	s.Close()
+	out, err := replayOnce(t.Context(), s, samplePlan(t, 0))
+	require.ErrorIs(t, err, errAway)
+	require.Contains(t, out, "0 requests")
+}
+
 func TestPasswordsFollowFromTheSeed(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, password("a", "x@y"), password("a", "x@y"))

@@ -168,8 +168,8 @@ func quantiles(times []time.Duration) string {
 }
 
 func round(d time.Duration) time.Duration {
-	if d > 10*time.Second {
-		return d.Round(100 * time.Millisecond)
+	if d > time.Second {
+		return d.Round(10 * time.Millisecond)
 	}
 	return d.Round(10 * time.Microsecond)
 }

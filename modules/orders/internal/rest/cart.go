@@ -23,14 +23,16 @@ type oneCart struct {
 	ID string `path:"id" doc:"Who knows the id of a stranger's cart may use it."`
 }
 
-type cartItem struct {
+// CartItem is embedded in the inputs of what changes a line of a cart. It is
+// exported as Huma reads no others.
+type CartItem struct {
 	web.IfMatch
 	ID  string `path:"id"`
 	SKU string `path:"sku"`
 }
 
 type putCartItem struct {
-	cartItem
+	CartItem
 	Body struct {
 		Quantity int64 `json:"quantity" minimum:"1" maximum:"10000"`
 	}
@@ -86,11 +88,11 @@ func (h routes) putCartItem(ctx context.Context, in *putCartItem) (*cartAnswer, 
 	return cart(h.service.PutCartItem(ctx, item))
 }
 
-func (h routes) deleteCartItem(ctx context.Context, in *cartItem) (*cartAnswer, error) {
+func (h routes) deleteCartItem(ctx context.Context, in *CartItem) (*cartAnswer, error) {
 	return cart(h.service.DeleteCartItem(ctx, in.item(ctx)))
 }
 
-func (in cartItem) item(ctx context.Context) service.CartItem {
+func (in CartItem) item(ctx context.Context) service.CartItem {
 	return service.CartItem{By: caller(ctx), CartID: in.ID, SKU: in.SKU, Match: in.Check}
 }
 

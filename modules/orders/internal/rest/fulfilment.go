@@ -14,21 +14,22 @@ import (
 // refundExceedsCapture is payments'; it is named here for the document.
 var refundExceedsCapture = errs.New(errs.Conflict, "payments.refund_exceeds_capture", "this is more than is left of what was captured")
 
-// changed is an order that is to be changed.
-type changed struct {
+// ChangedOrder is embedded in the inputs of what changes an order. It is
+// exported as Huma reads no others.
+type ChangedOrder struct {
 	web.IfMatch
 	ID string `path:"id"`
 }
 
 type cancelOrder struct {
-	changed
+	ChangedOrder
 	Body struct {
 		Reason string `json:"reason,omitempty" maxLength:"500"`
 	}
 }
 
 type shipOrder struct {
-	changed
+	ChangedOrder
 	Body struct {
 		Carrier        string `json:"carrier" minLength:"1" maxLength:"100"`
 		TrackingNumber string `json:"tracking_number,omitempty" maxLength:"100"`
@@ -36,7 +37,7 @@ type shipOrder struct {
 }
 
 type refundOrder struct {
-	changed
+	ChangedOrder
 	Body struct {
 		Amount money.Money `json:"amount"`
 		Reason string      `json:"reason,omitempty" maxLength:"500"`
@@ -92,7 +93,7 @@ func (h routes) shipOrder(ctx context.Context, in *shipOrder) (*shipment, error)
 	return &shipment{Body: s}, nil
 }
 
-func (h routes) deliverOrder(ctx context.Context, in *changed) (*changedOrder, error) {
+func (h routes) deliverOrder(ctx context.Context, in *ChangedOrder) (*changedOrder, error) {
 	return order(h.service.DeliverOrder(ctx, caller(ctx), in.ID, in.Check))
 }
 

@@ -57,12 +57,14 @@ type placedOrder struct {
 	Body     orders.Order
 }
 
-type expand struct {
+// Parts is embedded in the inputs of what can be expanded. It is exported as
+// Huma reads no others.
+type Parts struct {
 	Expand []string `query:"expand" enum:"user,products" doc:"Parts to add that other modules own. A part whose module does not answer is null, and the module named in warnings."`
 }
 
-func (e expand) asked() (with service.Expand) {
-	for _, part := range e.Expand {
+func (p Parts) asked() (with service.Expand) {
+	for _, part := range p.Expand {
 		with.User = with.User || part == "user"
 		with.Products = with.Products || part == "products"
 	}
@@ -71,7 +73,7 @@ func (e expand) asked() (with service.Expand) {
 
 type listOrders struct {
 	web.Page
-	expand
+	Parts
 	Status       string    `query:"status" enum:"pending,confirmed,shipped,delivered,rejected,canceled"`
 	UserID       string    `query:"user_id" maxLength:"50" doc:"For staff: whose."`
 	PlacedAfter  time.Time `query:"placed_after"`
@@ -83,7 +85,7 @@ type orderList struct {
 }
 
 type readOrder struct {
-	expand
+	Parts
 	ID string `path:"id"`
 }
 

@@ -24,6 +24,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"stoa/modules/payments"
 	"stoa/modules/payments/internal/provider"
 	"stoa/modules/payments/internal/store"
@@ -42,6 +44,7 @@ type Service struct {
 	provider provider.Provider
 	timeout  time.Duration
 	orders   *locks
+	metrics  *metrics
 }
 
 var _ payments.Service = (*Service)(nil)
@@ -55,13 +58,15 @@ type Options struct {
 	Provider provider.Provider
 	// Timeout is how long a call to the provider may take.
 	Timeout time.Duration
+	// Metrics is told of calls to the provider; nil is nobody.
+	Metrics prometheus.Registerer
 }
 
 // New gives a service.
 func New(o Options) *Service {
 	return &Service{
 		db: o.DB, outbox: o.Outbox, clock: o.Clock, log: o.Log,
-		provider: o.Provider, timeout: o.Timeout, orders: newLocks(),
+		provider: o.Provider, timeout: o.Timeout, orders: newLocks(), metrics: newMetrics(o.Metrics),
 	}
 }
 
@@ -162,7 +167,9 @@ func (s *Service) perform(ctx context.Context, a *account, o operation) error {
 			return err
 		}
 	}
+	began := s.clock.Now()
 	reference, asked := s.call(ctx, a, o, number)
+	took := s.clock.Now().Sub(began)
 
 	// What has come of it is stored also where the caller has gone away.
 	stored := context.WithoutCancel(ctx)
@@ -182,6 +189,7 @@ func (s *Service) perform(ctx context.Context, a *account, o operation) error {
 		if err != nil {
 			return err
 		}
+		s.metrics.called(o.name, a.Attempts[number-1].Outcome, took)
 		return failure(o, asked)
 	}
 }

@@ -4,19 +4,23 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"stoa/modules/payments"
 	"stoa/modules/payments/internal/provider"
 	"stoa/modules/payments/internal/service"
 	"stoa/modules/payments/paymentstest"
+	"stoa/platform/bus"
 	"stoa/platform/clock"
 	"stoa/platform/errs"
 	"stoa/platform/money"
+	"stoa/platform/outbox"
 )
 
 func TestServiceKeepsTheContract(t *testing.T) {
@@ -214,6 +218,29 @@ func TestTokensAreNotKept(t *testing.T) {
 	text, err := json.Marshal(got)
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "tok_")
+}
+
+func TestCallsToTheProviderAreMeasured(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, clock.NewFake(start, 1))
+	registry := prometheus.NewRegistry()
+	log := slog.New(slog.DiscardHandler)
+	p := service.New(service.Options{
+		DB: s.db, Clock: s.clock, Log: log, Provider: provider.NewSandbox(s.clock), Timeout: timeout, Metrics: registry,
+		Outbox: outbox.New(payments.Name, s.db, bus.NewInProcess(), s.clock, log, outbox.Options{}),
+	})
+	for _, token := range []string{"tok_flaky", "tok_flaky", "tok_flaky"} {
+		_, _ = p.Authorize(t.Context(), ask("o1", 500, token))
+	}
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	require.Len(t, families, 1)
+	require.Equal(t, "stoa_payments_provider_duration_seconds", families[0].GetName())
+	counts := map[string]uint64{}
+	for _, m := range families[0].GetMetric() {
+		counts[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetHistogram().GetSampleCount()
+	}
+	require.Equal(t, map[string]uint64{"authorize failed": 2, "authorize succeeded": 1}, counts)
 }
 
 func TestRefundInAnotherCurrencyTellsSo(t *testing.T) {

@@ -11,12 +11,13 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"stoa/modules/orders/internal/replay"
 	"stoa/platform/module"
 )
 
 // commands are the module's part of the command line.
 func (m *wiring) commands(run module.Run) []*cobra.Command {
-	return []*cobra.Command{m.rebuild(run)}
+	return []*cobra.Command{m.rebuild(run), replay.Command()}
 }
 
 func (m *wiring) rebuild(run module.Run) *cobra.Command {
@@ -91,8 +92,9 @@ func (p *progress) add(n int, last string) {
 	}
 }
 
+// end takes away what is left on the screen.
 func (p *progress) end() {
 	if p.bar != nil {
-		_ = p.bar.Finish() // it is only taken off the screen
+		_ = p.bar.Clear() // as above
 	}
 }

@@ -1,11 +1,15 @@
 package conformance
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// faults are signs of what went wrong inside in what a shop prints.
+var faults = regexp.MustCompile(`(?m)"level":"ERROR"|^panic:|^goroutine \d`)
 
 // aftermath is what must be true of the shop that all the tests have used.
 func aftermath() []promise {
@@ -33,7 +37,7 @@ func booksBalance(t *testing.T, w *world) {
 
 func nothingWentWrong(t *testing.T, w *world) {
 	for l := range strings.Lines(w.Output()) {
-		require.NotRegexp(t, `"level":"ERROR"|level=ERROR|panic:|goroutine \d`, l)
+		require.NotRegexp(t, faults, l)
 	}
 }
 

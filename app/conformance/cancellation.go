@@ -28,13 +28,11 @@ func (w *world) wantCanceled(t testing.TB, id string) []string {
 		return o.Status == "canceled" && o.Payment.Captured == o.Payment.Refunded && o.Payment.Status != "authorized"
 	})
 	eventually(t, 20*time.Second, "the money goes back", func() error {
-		a := w.staff.Get(t, "/payments?order_id="+id)
-		if a.Status == http.StatusOK {
-			if p := decode[Payment](t, a); p.Captured != p.Refunded || p.Status == "authorized" || p.Status == "captured" {
-				return fmt.Errorf("%+v", p)
-			}
+		kept, err := w.money(t, id)
+		if kept != 0 {
+			err = fmt.Errorf("%d is kept", kept)
 		}
-		return nil
+		return err
 	})
 	return w.eventTypes(t, id, "order_canceled")
 }

@@ -238,20 +238,11 @@ func (w *world) moneyRight(t testing.TB, o Order) error {
 	if o.Status == "confirmed" {
 		want = o.Total.Amount
 	}
-	var has int64
-	if a := w.staff.Get(t, "/payments?order_id="+o.ID); a.Status == http.StatusOK {
-		p := decode[Payment](t, a)
-		has = p.Captured.Amount - p.Refunded.Amount
-		if p.Captured.Amount > o.Total.Amount || p.Status == "authorized" {
-			return fmt.Errorf("of an order that is %s: %+v", o.Status, p)
-		}
-	} else {
-		a.Refused(t, http.StatusNotFound)
+	kept, err := w.money(t, o.ID)
+	if err == nil && kept != want {
+		err = fmt.Errorf("of an order of %d that is %s %d is kept", o.Total.Amount, o.Status, kept)
 	}
-	if has != want {
-		return fmt.Errorf("an order of %d that is %s keeps %d", o.Total.Amount, o.Status, has)
-	}
-	return nil
+	return err
 }
 
 func importSurvives(t *testing.T, shared *world) {

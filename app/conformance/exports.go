@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,7 +42,13 @@ func (w *world) furnish(t testing.TB) {
 		`plain`, `with "quotes", commas`, "two\nlines", "carriage\r\nreturn", "=1+1", "+49 30", "-5", "@user", "日本語 ünïcödé 🪔", " spaces ", `back\slash`, "tab\there", "semi;colon", "<b>bold</b> & more", "null", "0012",
 	} {
 		body := shirt("product-" + string(rune('a'+i)))
-		body["title"], body["description"], body["vendor"] = "Title "+text, text, "Vendor "+text
+		oneLine := strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) {
+				return '~'
+			}
+			return r
+		}, text)
+		body["title"], body["description"], body["vendor"] = "Title "+oneLine, text, "Vendor "+oneLine
 		if i%3 == 0 {
 			body["category_ids"] = []string{leaf.ID}
 		}

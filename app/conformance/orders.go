@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
@@ -125,10 +126,54 @@ func (w *world) eventTypes(t testing.TB, id string, want ...string) []string {
 	return have
 }
 
-// payment reads the payment of an order.
+// paymentOf reads the payment of an order as it is written; nil where none was
+// ever tried. It may be the answer itself, or the one item of a list.
+func (w *world) paymentOf(t testing.TB, orderID string) json.RawMessage {
+	t.Helper()
+	a := w.staff.Get(t, "/payments?order_id="+orderID)
+	if a.Status == http.StatusNotFound {
+		a.Problem(t, http.StatusNotFound, "payments.payment_not_found")
+		return nil
+	}
+	a.Want(t, http.StatusOK)
+	var list struct {
+		Items *[]json.RawMessage `json:"items"`
+	}
+	require.NoError(t, json.Unmarshal(a.Body, &list), "%s", a)
+	switch {
+	case list.Items == nil:
+		return a.Body
+	case len(*list.Items) == 0:
+		return nil
+	}
+	require.Len(t, *list.Items, 1, "an order has one payment: %s", a)
+	return (*list.Items)[0]
+}
+
+// payment reads the payment of an order, which there must be.
 func (w *world) payment(t testing.TB, orderID string) Payment {
 	t.Helper()
-	return get[Payment](t, w.staff, "/payments?order_id="+orderID)
+	text := w.paymentOf(t, orderID)
+	require.NotNil(t, text, "the order %s has no payment", orderID)
+	return decode[Payment](t, &Answer{Body: text})
+}
+
+// money tells what of an order's money is with the shop: nothing where no
+// payment was tried, and an error where some of it is neither here nor there.
+func (w *world) money(t testing.TB, orderID string) (kept int64, err error) {
+	t.Helper()
+	text := w.paymentOf(t, orderID)
+	if text == nil {
+		return 0, nil
+	}
+	p := decode[Payment](t, &Answer{Body: text})
+	if p.Status == "authorized" {
+		return 0, fmt.Errorf("money is set aside: %+v", p)
+	}
+	if p.Captured.Amount > p.Authorized.Amount || p.Refunded.Amount > p.Captured.Amount {
+		return 0, fmt.Errorf("more is captured than was authorised, or refunded than was captured: %+v", p)
+	}
+	return p.Captured.Amount - p.Refunded.Amount, nil
 }
 
 // wantReplayed holds an answer to be the first one again, byte for byte.

@@ -201,7 +201,7 @@ func variants(t *testing.T, w *world) {
 	q := get[Product](t, w.staff, "/products/"+p.ID)
 	require.Len(t, q.Variants, 3)
 	require.Greater(t, q.Version, p.Version)
-	w.staff.Post(t, path, large).Refused(t, http.StatusConflict)
+	w.staff.Post(t, path, large).Refused(t, http.StatusConflict, http.StatusUnprocessableEntity)
 	w.staff.Post(t, path, fields{"sku": unique("bad"), "options": fields{"Size": "X"}, "price": usd(-5)}).Refused(t, http.StatusUnprocessableEntity)
 	w.staff.Post(t, "/products/0193f3a0-0000-7000-8000-000000000000/variants", large).Refused(t, http.StatusNotFound)
 

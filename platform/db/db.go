@@ -116,7 +116,33 @@ type Tx struct {
 	bun.IDB
 	statements map[*Statement]*sql.Stmt
 	raw        *sql.Conn
+	values     map[any]any
+	before     []Effect
 	after      []func()
+}
+
+// BeforeCommit has fn run once all else of this transaction is done: what many
+// steps change can be gathered and written once. Its error ends the transaction.
+func (tx *Tx) BeforeCommit(fn Effect) { tx.before = append(tx.before, fn) }
+
+// Set keeps a value for as long as the transaction lasts, for Value.
+func (tx *Tx) Set(key, value any) {
+	if tx.values == nil {
+		tx.values = map[any]any{}
+	}
+	tx.values[key] = value
+}
+
+// Value gives what Set kept under a key, nil where it kept nothing.
+func (tx *Tx) Value(key any) any { return tx.values[key] }
+
+// run runs fn and then what is to be done before the commit.
+func (tx *Tx) run(ctx context.Context, fn Effect) error {
+	err := fn(ctx, tx)
+	for i := 0; err == nil && i < len(tx.before); i++ {
+		err = tx.before[i](ctx, tx)
+	}
+	return err
 }
 
 // AfterCommit has fn run once the transaction is committed, and not when it is

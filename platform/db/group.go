@@ -229,7 +229,7 @@ func (w *groupWriter) do(j *job) {
 			j.err = fmt.Errorf("%s: panic in a transaction: %v", w.name, p)
 		}
 	}()
-	j.err = translate(j.fn(ctx, tx))
+	j.err = translate(tx.run(ctx, j.fn))
 	j.after = tx.after
 }
 

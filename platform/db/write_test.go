@@ -236,6 +236,41 @@ func TestWhatFollowsTheCommitFollowsTheCommit(t *testing.T) {
 	})
 }
 
+func TestWhatPrecedesTheCommitIsPartOfIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t)
+		// gather has names gathered by all who call it, and written once.
+		type gathered struct{ names []string }
+		gather := func(name string) db.Effect {
+			return func(_ context.Context, tx *db.Tx) error {
+				g, ok := tx.Value("gathered").(*gathered)
+				if !ok {
+					g = &gathered{}
+					tx.Set("gathered", g)
+					tx.BeforeCommit(func(ctx context.Context, tx *db.Tx) error {
+						if strings.Contains(strings.Join(g.names, "+"), "bad") {
+							return errRefused
+						}
+						return add(strings.Join(g.names, "+"))(ctx, tx)
+					})
+				}
+				g.names = append(g.names, name)
+				return nil
+			}
+		}
+		both := func(a, b string) db.Effect {
+			return func(ctx context.Context, tx *db.Tx) error {
+				return errors.Join(gather(a)(ctx, tx), gather(b)(ctx, tx))
+			}
+		}
+		list := atOnce(t, d, both("a", "b"), both("bad", "c"), both("d", "e"), addThen("f", refuse))
+		require.NoError(t, errors.Join(list[0].err, list[2].err))
+		require.ErrorIs(t, list[1].err, errRefused)
+		require.Equal(t, "a+b d+e", names(t, d), "each transaction has its own")
+	})
+}
+
 func TestAFullDiskFailsWhoFillsItAndNobodyIsToldWrong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -134,9 +134,8 @@ func (r *request) read(limit int64) error {
 		return nil
 	}
 	var buffer bytes.Buffer
-	if length > 0 {
-		buffer.Grow(length + bytes.MinRead)
-	}
+	// What is announced and does not come must not cost memory.
+	buffer.Grow(min(max(length, 0), prefetched) + bytes.MinRead)
 	n, err := buffer.ReadFrom(io.LimitReader(stream, limit+1))
 	switch {
 	case err != nil:

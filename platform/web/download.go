@@ -20,9 +20,9 @@ type Download struct {
 }
 
 // Stream makes an output of whatever length, in little memory. write is called
-// once, on a goroutine of its own that the request waits for; its context has
-// the operation's deadline and ends when the client is gone. What it fails with
-// before it has written much is answered as a problem; after that the
+// once, on a goroutine of its own whose end the connection waits for; its
+// context has the operation's deadline and ends when the client is gone. What it
+// fails with before it has written much is answered as a problem; after that the
 // connection is broken off, so that nobody takes a part for the whole.
 func Stream(contentType, filename string, write func(ctx context.Context, w io.Writer) error) *Download {
 	return &Download{
@@ -45,7 +45,6 @@ func (r *request) stream(write func(ctx context.Context, w io.Writer) error) {
 	reader, writer := io.Pipe()
 	s := &stream{request: r, pipe: reader, ended: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(r.ctx)
-	r.server.streams.Add(1)
 	go s.run(writer, write)
 
 	// What fails at once is still answered properly.
@@ -74,7 +73,6 @@ type stream struct {
 
 // run owns the writing end.
 func (s *stream) run(w *io.PipeWriter, write func(ctx context.Context, w io.Writer) error) {
-	defer s.request.server.streams.Done()
 	defer close(s.ended)
 	err := func() (err error) {
 		defer func() {

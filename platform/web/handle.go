@@ -19,9 +19,14 @@ const maxURI = 8 << 10
 // handle serves a request from its first byte to its last.
 func (s *Server) handle(c *fasthttp.RequestCtx) {
 	r := s.accept(c)
+	r.start = c.Time()
+	if r.id == "" {
+		r.id = s.ids.next(c)
+	}
 	defer s.finish(r)
 	if err := s.gate(c); err != nil {
 		// What follows on a connection that went wrong is not looked at.
+		lingerOn(c.Conn())
 		c.SetConnectionClose()
 		r.fail(err)
 		return
@@ -32,18 +37,13 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 	s.next(c)
 }
 
-// accept takes a request up: it has an id and a client from here on.
+// accept takes a request up. It has an id yet only where it brought one.
 func (s *Server) accept(c *fasthttp.RequestCtx) *request {
 	r := requests.Get().(*request)
-	r.server, r.http, r.client, r.start = s, c, s.clientOf(c), c.Time()
-	if r.start.IsZero() {
-		r.start = from(0) // fasthttp could not read it, so it took no time
-	}
+	r.server, r.http, r.client = s, c, s.clientOf(c)
 	r.sent = readHeader(&c.Request.Header)
 	if isRequestID(r.sent.requestID) {
 		r.id = string(r.sent.requestID)
-	} else {
-		r.id = s.ids.next(c)
 	}
 	r.ctx = r.traced(context.Background())
 	c.SetUserValue(userValueKey{}, r)
@@ -193,6 +193,7 @@ func (s *Server) refuse(c *fiber.Ctx, err error) error {
 	if !known {
 		// fasthttp could not even read it.
 		r = s.accept(c.Context())
+		r.id, r.start = s.ids.nextUnread(), from(0)
 		c.Context().SetConnectionClose()
 		lingerOn(c.Context().Conn())
 		r.body.read = true

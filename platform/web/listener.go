@@ -5,7 +5,10 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
+
+	"stoa/platform/clock"
 )
 
 // listener hands out connections, and can be closed without losing any that
@@ -33,28 +36,57 @@ const settle = 50 * time.Millisecond
 
 // Accept gives the next connection, and io.EOF once there will be none.
 func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		l.mu.Lock()
-		retired := l.retired
-		l.mu.Unlock()
-		if retired || errors.Is(err, net.ErrClosed) {
+	pause := firstPause
+	for {
+		c, err := l.Listener.Accept()
+		switch {
+		case err == nil:
+			return l.remember(c), nil
+		case l.isRetired() || errors.Is(err, net.ErrClosed):
 			_ = l.Close() // it is of no further use either way
 			return nil, io.EOF
+		case !passes(err):
+			return nil, err
 		}
-		return nil, err
+		<-clock.System().NewTimer(pause).C()
+		pause = min(2*pause, lastPause)
 	}
+}
+
+// The pauses between tries to accept while the machine has no room for more.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// passes tells whether an error of accept(2) says nothing about the next try.
+func passes(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *listener) isRetired() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.retired
+}
+
+func (l *listener) remember(c net.Conn) *conn {
 	wrapped := &conn{Conn: c, listener: l}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.conns[wrapped] = struct{}{}
-	l.mu.Unlock()
-	return wrapped, nil
+	return wrapped
 }
 
 func (l *listener) forget(c *conn) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	delete(l.conns, c)
-	l.mu.Unlock()
 }
 
 // retire lets no new connection begin and hands out those that had: Accept

@@ -118,6 +118,9 @@ func (r *Router) newOperation(op Operation) *operation {
 	if op.ID == "" || op.Summary == "" || !strings.HasPrefix(op.Path, "/") || !isKnown([]byte(op.Method)) {
 		panic(fmt.Sprintf("web: the operation %s %s has no id, summary, path or method", op.Method, op.Path))
 	}
+	if op.Idempotent && len(op.Upload) > 0 {
+		panic(fmt.Sprintf("web: the operation %s cannot tell two uploads apart before it has read them", op.ID))
+	}
 	for _, other := range r.server.operations {
 		if other.ID == op.ID || other.Method == op.Method && other.Path == op.Path {
 			panic(fmt.Sprintf("web: %s (%s %s) has the id or the path of %s", op.ID, op.Method, op.Path, other.ID))

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"testing"
@@ -92,7 +93,9 @@ func TestDeclarationsThatWillNotDo(t *testing.T) {
 }
 
 func newServer(t *testing.T) *web.Server {
-	s, err := web.New(web.DefaultConfig(), web.Deps{Clock: clock.System()})
+	cfg := web.DefaultConfig()
+	cfg.DrainDelay = 0
+	s, err := web.New(cfg, web.Deps{Clock: clock.System(), Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	return s
 }

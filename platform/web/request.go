@@ -38,7 +38,7 @@ type request struct {
 	version  ETag // of what the answer shows
 	caching  bool // the handler has said how the answer may be kept
 	ran      bool // the handler was reached
-	answered bool // by fail: what comes after is not written
+	answered bool // what Huma writes after that is dropped
 	detached bool // the answer is a stream, which ends the request itself
 	err      error
 	span     trace.Span // nil where nothing is traced
@@ -125,10 +125,11 @@ func newRequestIDs(c clock.Clock) *requestIDs {
 
 func (ids *requestIDs) next(c *fasthttp.RequestCtx) string {
 	id := append(make([]byte, 0, maxRequestID), ids.process...)
-	if c.Time().IsZero() {
-		return string(strconv.AppendUint(append(id, "--"...), ids.unread.Add(1), 36))
-	}
 	id = strconv.AppendUint(append(id, '-'), c.ConnID(), 36)
 	id = strconv.AppendUint(append(id, '-'), c.ConnRequestNum(), 36)
 	return string(id)
+}
+
+func (ids *requestIDs) nextUnread() string {
+	return ids.process + "--" + strconv.FormatUint(ids.unread.Add(1), 36)
 }

@@ -21,23 +21,30 @@ func (s *Server) Listen() error {
 // Serve serves on a listener, which it closes, until Shutdown. It returns nil
 // once no more connections are accepted; Shutdown waits for those there are.
 func (s *Server) Serve(l net.Listener) error {
-	handler := s.Handler()
-	s.listening.Lock()
-	if s.listener != nil || s.draining.Load() {
-		s.listening.Unlock()
-		if s.listener == nil {
-			return l.Close() // it was stopped before it began
-		}
-		return errors.Join(errors.New("web: a server serves once"), l.Close())
+	listener, err := s.begin(l)
+	if listener == nil {
+		return errors.Join(err, l.Close())
 	}
-	s.listener = newListener(l, min(s.cfg.ReadTimeout, s.cfg.WriteTimeout, s.cfg.IdleTimeout)/16)
-	s.app.Server().Handler = handler
-	s.listening.Unlock()
 	defer close(s.accepted)
-	if err := s.app.Server().Serve(s.listener); err != nil {
+	if err := s.app.Server().Serve(listener); err != nil {
 		return fmt.Errorf("serve clients: %w", err)
 	}
 	return nil
+}
+
+// begin takes a listener, unless the server was stopped before it began.
+func (s *Server) begin(l net.Listener) (*listener, error) {
+	s.listening.Lock()
+	defer s.listening.Unlock()
+	switch {
+	case s.listener != nil:
+		return nil, errors.New("web: a server serves once")
+	case s.draining.Load():
+		return nil, nil
+	}
+	s.listener = newListener(l, min(s.cfg.ReadTimeout, s.cfg.WriteTimeout, s.cfg.IdleTimeout)/16)
+	s.app.Server().Handler = s.Handler()
+	return s.listener, nil
 }
 
 // Shutdown stops without losing a request: it says that this process is not
@@ -62,7 +69,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if ctx.Err() != nil {
 		l.abort()
 	}
-	s.streams.Wait()
 	if err != nil {
 		return fmt.Errorf("wait for requests to end: %w", err)
 	}

@@ -84,7 +84,6 @@ type Server struct {
 	listening sync.Mutex
 	listener  *listener
 	accepted  chan struct{} // closed when no more connections are
-	streams   sync.WaitGroup
 }
 
 // New makes a server without listening anywhere. Its error is a value of the

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -200,10 +201,39 @@ func TestShutdownThatRunsOutOfTime(t *testing.T) {
 	require.NoError(t, s.Shutdown(t.Context()), "by now it can end")
 }
 
+// cramped is a listener on a machine that has no room for more at first.
+type cramped struct {
+	net.Listener
+	failures atomic.Int64
+}
+
+func (c *cramped) Accept() (net.Conn, error) {
+	if c.failures.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return c.Listener.Accept()
+}
+
+func TestLackOfRoomPasses(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	routes(s.Router("things", nil))
+	l := &cramped{Listener: listen(t)}
+	l.failures.Store(3)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	require.Contains(t, send(t, l.Addr().String(), "GET /livez HTTP/1.0\r\n\r\n"), "HTTP/1.1 200 ")
+	require.NoError(t, s.Shutdown(t.Context()))
+	require.NoError(t, <-served)
+}
+
 func TestServingOnce(t *testing.T) {
 	t.Parallel()
-	s, err := web.New(web.DefaultConfig(), web.Deps{Clock: clock.System(), Log: slog.New(slog.DiscardHandler)})
-	require.NoError(t, err)
+	s := newServer(t)
 	require.NoError(t, s.Shutdown(t.Context()), "it never began")
 	require.NoError(t, s.Serve(listen(t)), "and will not")
+
+	api := webtest.New(t, "things", routes)
+	require.Equal(t, 200, api.Raw(t, http.MethodGet, "/livez", nil).Status)
+	require.ErrorContains(t, api.Web.Serve(listen(t)), "once")
 }

@@ -38,7 +38,7 @@ func OpenUpload(ctx context.Context) (*File, error) {
 	if r == nil || len(r.op.Upload) == 0 {
 		return nil, errors.New("web: this operation takes no upload")
 	}
-	source := &uploadReader{request: r, left: r.op.limit}
+	source := &uploadReader{ctx: ctx, left: r.op.limit}
 	if r.body.kind != multipartType {
 		return &File{Type: r.body.kind, source: source}, nil
 	}
@@ -68,6 +68,8 @@ func OpenUpload(ctx context.Context) (*File, error) {
 	}
 }
 
+var errUploadOver = errors.New("web: an upload is read while its handler runs")
+
 // takeUpload judges what can be told of an upload without reading it.
 func (r *request) takeUpload() error {
 	h := &r.http.Request.Header
@@ -88,13 +90,16 @@ func (r *request) takeUpload() error {
 // uploadReader reads a body off its connection, within a limit and no slower
 // than http.read_timeout for each read.
 type uploadReader struct {
-	request *request
-	left    int64
+	ctx  context.Context
+	left int64
 }
 
 func (u *uploadReader) Read(p []byte) (int, error) {
-	r := u.request
-	if err := r.ctx.Err(); err != nil {
+	r := requestOf(u.ctx)
+	if r == nil {
+		return 0, errUploadOver
+	}
+	if err := u.ctx.Err(); err != nil {
 		return 0, err
 	}
 	stream := r.http.RequestBodyStream()

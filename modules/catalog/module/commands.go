@@ -89,7 +89,7 @@ func plain(name string, err error) error {
 		if flag, ok := strings.CutPrefix(f.Location, "query."); ok {
 			where = "--" + flag
 		}
-		list = append(list, where+" "+f.Message)
+		list = append(list, printable(where+" "+f.Message))
 	}
 	return errors.New(strings.Join(list, "; "))
 }

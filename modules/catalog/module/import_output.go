@@ -87,11 +87,11 @@ func report(out io.Writer, i service.Import) error {
 	if i.StartedAt != nil && i.FinishedAt != nil {
 		took = " in " + i.FinishedAt.Sub(*i.StartedAt).Round(time.Millisecond).String()
 	}
-	what := "imported"
+	what := ""
 	if i.DryRun {
-		what = "dry run, nothing was changed:"
+		what = "dry run, nothing was changed: "
 	}
-	if _, err := fmt.Fprintf(out, "%s %d rows%s: %d products created, %d updated, %d unchanged, %d rows refused\n", what, i.RowsDone, took,
+	if _, err := fmt.Fprintf(out, "%s%d rows%s: %d products created, %d updated, %d unchanged, %d rows refused\n", what, i.RowsDone, took,
 		i.ProductsCreated, i.ProductsUpdated, i.ProductsUnchanged, i.RowsSkipped); err != nil {
 		return err
 	}

@@ -351,10 +351,11 @@ func TestADryRunThatWasCutShortBeginsAnew(t *testing.T) {
 // does, and the same file again changes nothing.
 func TestFilesOfAllKinds(t *testing.T) {
 	t.Parallel()
+	s, run := openImporting(t), 0
 	rapid.Check(t, func(r *rapid.T) {
-		s := openImporting(t)
+		run++ // each with slugs and SKUs of its own
 		for range rapid.IntRange(1, 4).Draw(r, "files") {
-			file := drawFile(r)
+			file := drawFile(r, strconv.Itoa(run))
 			dry := s.read(t, file, service.ImportOptions{Format: "csv", DryRun: true})
 			before := s.export(t, "json")
 			first := s.read(t, file, csvFile)
@@ -372,7 +373,7 @@ func TestFilesOfAllKinds(t *testing.T) {
 
 // drawFile draws a table with some of the columns, of a few products that share
 // slugs, SKUs and options.
-func drawFile(r *rapid.T) string {
+func drawFile(r *rapid.T, own string) string {
 	values := map[string][]string{
 		"status": {"", "draft", "active", "archived"}, "tags": {"", "a", "a, b"}, "categories": {"", "x", "x/y, z"},
 		"images": {"", "/1", "/1, /2"}, "variant_title": {"", "T"}, "compare_at_price": {"", "9"}, "barcode": {"", "1"},
@@ -392,8 +393,8 @@ func drawFile(r *rapid.T) string {
 	for _, slug := range rapid.Permutation([]string{"a", "b", "c"}).Draw(r, "slugs")[:rapid.IntRange(1, 3).Draw(r, "products")] {
 		for range rapid.IntRange(1, 3).Draw(r, "variants") {
 			row := []string{
-				slug, rapid.SampledFrom([]string{"A", "B"}).Draw(r, "title"),
-				rapid.SampledFrom([]string{"1", "2", "3", "4", ""}).Draw(r, "sku"), rapid.SampledFrom([]string{"1", "2.50"}).Draw(r, "price"),
+				slug + own, rapid.SampledFrom([]string{"A", "B"}).Draw(r, "title"),
+				rapid.SampledFrom([]string{own + "-1", own + "-2", own + "-3", own + "-4", ""}).Draw(r, "sku"), rapid.SampledFrom([]string{"1", "2.50"}).Draw(r, "price"),
 			}
 			for _, c := range columns[4:] {
 				row = append(row, rapid.SampledFrom(values[c]).Draw(r, c))
@@ -486,10 +487,10 @@ func requireComesBack(t *testing.T, s *importing) {
 // each product's slug.
 func TestMemoryStaysFlat(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it imports 20,000 products")
+		t.Skip("it imports 8,000 products")
 	}
 	s := openImporting(t)
-	file := manyProducts(20_000)
+	file := manyProducts(8000)
 	heap := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats
@@ -499,14 +500,14 @@ func TestMemoryStaysFlat(t *testing.T) {
 	var early, late uint64
 	i, err := s.ImportFile(t.Context(), strings.NewReader(file), "x.csv", csvFile, func(i service.Import) {
 		switch {
-		case early == 0 && i.RowsDone > 4000:
+		case early == 0 && i.RowsDone > 3000:
 			early = heap()
-		case late == 0 && i.RowsDone > 36_000:
+		case late == 0 && i.RowsDone > 14_000:
 			late = heap()
 		}
 	})
 	require.NoError(t, err)
-	require.EqualValues(t, 20_000, i.ProductsCreated)
+	require.EqualValues(t, 8000, i.ProductsCreated)
 	require.NotZero(t, late)
 	require.Less(t, int64(late)-int64(early), int64(4<<20), "from %d to %d bytes", early, late)
 }

@@ -2,7 +2,13 @@ package store
 
 // Plans gives the SQL of all lists by name, for tests of how it is executed.
 func Plans() map[string]string {
-	plans := map[string]string{"sku": skuSQL, "relevant, one status": relevantSQL(oneStatus), "relevant, all": relevantSQL(allStatuses)}
+	plans := map[string]string{
+		"sku":                            skuSQL,
+		"relevant in title, one status":  relevantSQL("title_search", "", oneStatus),
+		"relevant in title, all":         relevantSQL("title_search", "", allStatuses),
+		"relevant elsewhere, one status": relevantSQL("product_search", notInTitle, oneStatus),
+		"relevant elsewhere, all":        relevantSQL("product_search", notInTitle, allStatuses),
+	}
 	for order, q := range map[Order]orderingQueries{
 		ByAge: orderingSQL("", false), ByAgeDesc: orderingSQL("", true), ByPrice: orderingSQL("price", false),
 		ByPriceDesc: orderingSQL("price", true), ByTitle: orderingSQL("title", false),

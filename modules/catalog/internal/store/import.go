@@ -87,7 +87,7 @@ var (
 
 func scanImport(from row) (Import, bool, error) {
 	var (
-		i                                 Import
+		i                                  Import
 		leased, created, started, finished db.Time
 	)
 	ok, err := found(from.Scan(&i.ID, &i.Status, &i.File, &i.Format, &i.Mode, &i.Currency, &i.DryRun, &i.RowsTotal, &i.RowsDone, &i.RowsSkipped,

@@ -265,7 +265,7 @@ func List(ctx context.Context, c db.Conn, o Order, f Filter, after Position, lim
 // but that of relevance. It looks at all that match.
 func ListMatching(ctx context.Context, c db.Conn, q Query, o Order, f Filter, after Position, limit int) ([]Position, error) {
 	by := orderings[o]
-	return positions(by.matching.of(f).Query(ctx, c, append(by.args(f, after, limit), q.Anywhere)...))
+	return positions(by.matching.of(f).Query(ctx, c, append(by.args(f, after, limit), q.Words)...))
 }
 
 func positions(rows *sql.Rows, err error) ([]Position, error) {
@@ -300,13 +300,20 @@ const (
 	tiers
 )
 
-var relevant = queries{relevantSQL(oneStatus), relevantSQL(allStatuses)}.prepare()
+// inTitle and elsewhere read what has all words of a query in its title, and
+// what has them anywhere else, the newest first.
+var (
+	inTitle   = queries{relevantSQL("title_search", "", oneStatus), relevantSQL("title_search", "", allStatuses)}.prepare()
+	elsewhere = queries{relevantSQL("product_search", notInTitle, oneStatus), relevantSQL("product_search", notInTitle, allStatuses)}.prepare()
+)
 
-func relevantSQL(status string) string {
-	return fmt.Sprintf(`SELECT l.product, 0, '' FROM product_search s CROSS JOIN listings l
-		ON l.scope = $%d AND l.product = s.rowid AND %s
-		WHERE product_search MATCH $%d AND $%[4]d = $%[4]d AND s.rowid < $%[5]d AND NOT (l.title >= $%[6]d AND l.title < $%[7]d)`,
-		argScope, status, argMatch, argKey, argNumber, argPrefix, argPrefixEnd) + conditions + ` ORDER BY s.rowid DESC` + limit
+var notInTitle = fmt.Sprintf(` AND s.rowid NOT IN (SELECT rowid FROM title_search WHERE title_search MATCH $%d)`, argMatch)
+
+func relevantSQL(index, condition, status string) string {
+	return fmt.Sprintf(`SELECT l.product, 0, '' FROM %[1]s s CROSS JOIN listings l
+		ON l.scope = $%[2]d AND l.product = s.rowid AND %[3]s
+		WHERE %[1]s MATCH $%[4]d AND $%[5]d = $%[5]d AND s.rowid < $%[6]d AND NOT (l.title >= $%[7]d AND l.title < $%[8]d)`,
+		index, argScope, status, argMatch, argKey, argNumber, argPrefix, argPrefixEnd) + condition + conditions + ` ORDER BY s.rowid DESC` + limit
 }
 
 // ListRelevant gives the places of the products that match a query, the best
@@ -335,16 +342,15 @@ func ListRelevant(ctx context.Context, c db.Conn, q Query, f Filter, after Posit
 		after = Position{Tier: tierTitle}
 	}
 	for tier := after.Tier; tier < tiers && len(list) < limit; tier++ {
-		expression := q.Title
+		read, before := inTitle, after.Number
 		if tier == tierElsewhere {
-			expression = q.Elsewhere
+			read = elsewhere
 		}
-		before := after.Number
 		if before == 0 {
 			before = math.MaxInt64
 		}
-		found, err := positions(relevant.of(f).Query(ctx, c,
-			append(f.args(0, before, limit-len(list)), expression, q.Prefix, q.Prefix+"\U0010ffff")...))
+		found, err := positions(read.of(f).Query(ctx, c,
+			append(f.args(0, before, limit-len(list)), q.Words, q.Prefix, q.Prefix+"\U0010ffff")...))
 		if err != nil {
 			return nil, err
 		}

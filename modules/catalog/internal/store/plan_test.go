@@ -56,7 +56,7 @@ func TestNoListLooksThroughATable(t *testing.T) {
 		require.NotEmpty(t, steps, name)
 		for _, step := range steps {
 			switch {
-			case strings.HasPrefix(step, "SCAN s VIRTUAL TABLE INDEX"): // the index of words
+			case strings.Contains(step, "VIRTUAL TABLE INDEX") && strings.Contains(step, ":M"): // what matches, by the index of words
 			case strings.HasPrefix(step, "SCAN (subquery"): // what has been found, merged
 			default:
 				require.False(t, strings.HasPrefix(step, "SCAN "), "%s: %s", name, step)

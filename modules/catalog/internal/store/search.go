@@ -17,6 +17,8 @@ const maxIndexed = 32 << 10
 var (
 	insertSearch = db.NewStatement(`INSERT INTO product_search (rowid, title, sku, vendor, tags, description) VALUES ($1, $2, $3, $4, $5, $6)`)
 	deleteSearch = db.NewStatement(`DELETE FROM product_search WHERE rowid = $1`)
+	insertTitle  = db.NewStatement(`INSERT INTO title_search (rowid, title) VALUES ($1, $2)`)
+	deleteTitle  = db.NewStatement(`DELETE FROM title_search WHERE rowid = $1`)
 )
 
 // words are what is searched of a product.
@@ -39,13 +41,18 @@ func addSearch(ctx context.Context, tx *db.Tx, products []*Product) error {
 		if _, err := insertSearch.Exec(ctx, tx, p.Number, w.title, w.sku, w.vendor, w.tags, w.description); err != nil {
 			return err
 		}
+		if _, err := insertTitle.Exec(ctx, tx, p.Number, w.title); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func replaceSearch(ctx context.Context, tx *db.Tx, p *Product) error {
-	if _, err := deleteSearch.Exec(ctx, tx, p.Number); err != nil {
-		return err
+	for _, forget := range []*db.Statement{deleteSearch, deleteTitle} {
+		if _, err := forget.Exec(ctx, tx, p.Number); err != nil {
+			return err
+		}
 	}
 	return addSearch(ctx, tx, []*Product{p})
 }
@@ -104,14 +111,13 @@ const maxWords = 32
 type Query struct {
 	// Prefix is the text itself, folded: a title that begins with it matches best.
 	Prefix string
-	// Title and Anywhere are expressions of the index for what has all words in
-	// its title, and what has them anywhere else. The last word may be the
-	// beginning of one.
-	Title, Elsewhere, Anywhere string
+	// Words is the expression of the index for what has all words. The last may
+	// be the beginning of one.
+	Words string
 }
 
-// ParseQuery turns what a person typed into expressions. Whatever it is, it
-// becomes words to be found, and never part of the index's own language
+// ParseQuery turns what a person typed into a query. Whatever it is, it becomes
+// words to be found, and never part of the index's own language
 // (https://www.sqlite.org/fts5.html#full_text_query_syntax). It is false where
 // there is no word in it.
 func ParseQuery(text string) (Query, bool) {
@@ -121,13 +127,7 @@ func ParseQuery(text string) (Query, bool) {
 	if len(list) == 0 {
 		return Query{}, false
 	}
-	all := `("` + strings.Join(list[:min(len(list), maxWords)], `" AND "`) + `"*)`
-	return Query{
-		Prefix:    foldLine(text),
-		Title:     `{title} : ` + all,
-		Elsewhere: all + ` NOT {title} : ` + all,
-		Anywhere:  all,
-	}, true
+	return Query{Prefix: foldLine(text), Words: `"` + strings.Join(list[:min(len(list), maxWords)], `" AND "`) + `"*`}, true
 }
 
 // foldLine folds a text that stands on one line, for which spaces do not count.

@@ -127,7 +127,7 @@ func contains(c store.Cart, sku string) bool {
 // changeCart changes an open cart and gives it as it is then.
 func (s *Service) changeCart(ctx context.Context, r CartItem, fn func(ctx context.Context, tx *db.Tx, cart store.Cart, now db.Time) error) (orders.Cart, error) {
 	var cart store.Cart
-	err := s.write(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.transact(ctx, func(ctx context.Context, tx *db.Tx) error {
 		t := s.Clock.Now()
 		now, expires := db.NewTime(t), db.NewTime(t.Add(s.Config.CartTTL))
 		before, err := store.ReadCart(ctx, tx, r.CartID, r.By.UserID, now)

@@ -111,47 +111,47 @@ func (s *Service) capturePayment(ctx context.Context, id string, _ *checkout) (d
 func (s *Service) happened(id string, facts ...fact) db.Effect {
 	at := s.Clock.Now()
 	return func(ctx context.Context, tx *db.Tx) error {
-		o, err := pending(ctx, tx, id)
+		d, err := s.pending(ctx, tx, id)
 		for _, f := range facts {
 			if err != nil {
 				return err
 			}
-			o, err = s.note(ctx, tx, o, at, f)
+			err = d.note(at, f)
 		}
 		return err
 	}
 }
 
 // pending gives an order that is being checked out. Errors: saga.ErrAbandoned.
-func pending(ctx context.Context, tx *db.Tx, id string) (store.Order, error) {
-	o, err := store.LoadOrder(ctx, tx, id)
-	if err == nil && o.Status != orders.StatusPending {
+func (s *Service) pending(ctx context.Context, tx *db.Tx, id string) (*draft, error) {
+	d, err := s.draft(ctx, tx, id, "")
+	if err == nil && d.Status != orders.StatusPending {
 		err = saga.ErrAbandoned
 	}
-	return o, err
+	return d, err
 }
 
 // confirm ends a checkout that went well.
-func (s *Service) confirm(ctx context.Context, tx *db.Tx, id string, _ *checkout) error {
-	o, err := pending(ctx, tx, id)
+func (s *Service) confirm(ctx context.Context, tx *db.Tx, id string, c *checkout) error {
+	d, err := s.pending(ctx, tx, id)
 	if err != nil {
 		return err
 	}
-	if o, err = s.record(ctx, tx, o, s.Clock.Now(), orderConfirmed{}); err != nil {
+	if err := d.record(s.Clock.Now(), orderConfirmed{}); err != nil {
 		return err
 	}
-	return s.Outbox.Add(ctx, tx, id, orders.Confirmed{OrderID: id, UserID: o.UserID, Total: contract(o).Total})
+	return s.Outbox.Add(ctx, tx, id, orders.Confirmed{OrderID: id, UserID: d.UserID, Total: c.Total})
 }
 
 // reject ends a checkout that failed, once all it took was given back. Its
 // cart is open again.
 func (s *Service) reject(ctx context.Context, tx *db.Tx, id string, c *checkout, cause *errs.Error) error {
-	o, err := pending(ctx, tx, id)
+	d, err := s.pending(ctx, tx, id)
 	if err != nil {
 		return err
 	}
 	now := s.Clock.Now()
-	if o, err = s.record(ctx, tx, o, now, orderRejected{Code: cause.Code, Message: cause.Message}); err != nil {
+	if err := d.record(now, orderRejected{Code: cause.Code, Message: cause.Message}); err != nil {
 		return err
 	}
 	if c.CartID != "" {
@@ -159,7 +159,7 @@ func (s *Service) reject(ctx context.Context, tx *db.Tx, id string, c *checkout,
 			return err
 		}
 	}
-	return s.Outbox.Add(ctx, tx, id, orders.Rejected{OrderID: id, UserID: o.UserID, Code: cause.Code})
+	return s.Outbox.Add(ctx, tx, id, orders.Rejected{OrderID: id, UserID: d.UserID, Code: cause.Code})
 }
 
 // reserved gives what an order needs of the catalog's stock.

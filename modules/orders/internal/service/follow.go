@@ -34,15 +34,14 @@ func (s *Service) OnPaymentRefunded(_ context.Context, e bus.Event, r payments.R
 // heard gives the effect of something that a neighbour tells of an order.
 func (s *Service) heard(id string, at time.Time, f fact) db.Effect {
 	return func(ctx context.Context, tx *db.Tx) error {
-		o, err := store.LoadOrder(ctx, tx, id)
+		d, err := s.draft(ctx, tx, id, "")
 		if errors.Is(err, orders.ErrOrderNotFound) {
 			return nil // it was made for something else than an order of ours
 		}
 		if err != nil {
 			return err
 		}
-		_, err = s.note(ctx, tx, o, at, f)
-		return err
+		return d.note(at, f)
 	}
 }
 

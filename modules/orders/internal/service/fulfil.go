@@ -36,15 +36,14 @@ func (s *Service) CancelOrder(ctx context.Context, by auth.Identity, id, reason 
 	if err := bad.error(); err != nil {
 		return orders.Order{}, err
 	}
-	o, err := s.change(ctx, id, owner(by), match, func(ctx context.Context, tx *db.Tx, o store.Order) (store.Order, error) {
+	o, err := s.change(ctx, id, owner(by), match, func(ctx context.Context, tx *db.Tx, d *draft) error {
 		if err := idempotency.Claim(ctx, tx, id); err != nil {
-			return o, err
+			return err
 		}
-		o, err := s.record(ctx, tx, o, s.Clock.Now(), orderCanceled{Reason: reason})
-		if err != nil {
-			return o, err
+		if err := d.record(s.Clock.Now(), orderCanceled{Reason: reason}); err != nil {
+			return err
 		}
-		return o, s.Outbox.Add(ctx, tx, id, orders.Canceled{OrderID: id, UserID: o.UserID, Reason: reason})
+		return s.Outbox.Add(ctx, tx, id, orders.Canceled{OrderID: id, UserID: d.UserID, Reason: reason})
 	})
 	if err != nil {
 		return orders.Order{}, err
@@ -66,16 +65,15 @@ func (s *Service) ShipOrder(ctx context.Context, id, carrier, trackingNumber str
 	}
 	at := s.Clock.Now()
 	shipped := orderShipped{ShipmentID: s.Clock.ID(), Carrier: carrier, TrackingNumber: trackingNumber}
-	_, err := s.change(ctx, id, "", match, func(ctx context.Context, tx *db.Tx, o store.Order) (store.Order, error) {
+	_, err := s.change(ctx, id, "", match, func(ctx context.Context, tx *db.Tx, d *draft) error {
 		if err := idempotency.Claim(ctx, tx, shipped.ShipmentID); err != nil {
-			return o, err
+			return err
 		}
-		o, err := s.record(ctx, tx, o, at, shipped)
-		if err != nil {
-			return o, err
+		if err := d.record(at, shipped); err != nil {
+			return err
 		}
-		return o, s.Outbox.Add(ctx, tx, id, orders.Shipped{
-			OrderID: id, UserID: o.UserID, ShipmentID: shipped.ShipmentID, Carrier: carrier, TrackingNumber: trackingNumber,
+		return s.Outbox.Add(ctx, tx, id, orders.Shipped{
+			OrderID: id, UserID: d.UserID, ShipmentID: shipped.ShipmentID, Carrier: carrier, TrackingNumber: trackingNumber,
 		})
 	})
 	if err != nil {
@@ -113,15 +111,14 @@ func (s *Service) DeliverOrder(ctx context.Context, by auth.Identity, id string,
 	if _, done := idempotency.Claimed(ctx); done {
 		return s.readOrder(ctx, by, id)
 	}
-	o, err := s.change(ctx, id, "", match, func(ctx context.Context, tx *db.Tx, o store.Order) (store.Order, error) {
+	o, err := s.change(ctx, id, "", match, func(ctx context.Context, tx *db.Tx, d *draft) error {
 		if err := idempotency.Claim(ctx, tx, id); err != nil {
-			return o, err
+			return err
 		}
-		o, err := s.record(ctx, tx, o, s.Clock.Now(), orderDelivered{})
-		if err != nil {
-			return o, err
+		if err := d.record(s.Clock.Now(), orderDelivered{}); err != nil {
+			return err
 		}
-		return o, s.Outbox.Add(ctx, tx, id, orders.Delivered{OrderID: id, UserID: o.UserID})
+		return s.Outbox.Add(ctx, tx, id, orders.Delivered{OrderID: id, UserID: d.UserID})
 	})
 	if err != nil {
 		return orders.Order{}, err

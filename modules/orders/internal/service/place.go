@@ -111,7 +111,7 @@ func (s *Service) placeNew(ctx context.Context, id string, r PlaceOrder) (store.
 		TaxTotal: t.tax, DiscountTotal: t.discount, Total: t.total,
 	}
 	var o store.Order
-	for range writeTries {
+	for range tries {
 		placed.Number = newNumber(s.Clock)
 		if o, err = s.writePlaced(ctx, id, r, cart, placed, address); !errors.Is(err, errNumberTaken) {
 			break

@@ -204,19 +204,3 @@ func TestAStreamThatMakesNoSenseIsAnError(t *testing.T) {
 		})
 	}
 }
-
-func BenchmarkRebuild(b *testing.B) {
-	s := newShop(b)
-	s.sell("lamp", usd(500), 1<<40)
-	s.open()
-	for range 500 {
-		s.buy("tok_approve", "lamp")
-	}
-	b.ResetTimer()
-	began, n := time.Now(), 0
-	for b.Loop() {
-		made, _ := s.rebuild("")
-		n += made
-	}
-	b.ReportMetric(float64(n)/time.Since(began).Seconds(), "orders/s")
-}

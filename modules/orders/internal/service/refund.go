@@ -21,7 +21,7 @@ type Refund = payments.Refund
 // payments.ErrDeclined, payments.ErrProviderUnavailable, errs.ErrInvalid, and
 // what match returns.
 func (s *Service) RefundOrder(ctx context.Context, orderID string, amount money.Money, reason string, match Match) (Refund, error) {
-	o, err := store.LoadOrder(ctx, s.DB.Read(), orderID)
+	o, err := store.ReadOrder(ctx, s.DB.Read(), orderID, "")
 	if err != nil {
 		return Refund{}, err
 	}
@@ -54,9 +54,9 @@ func (s *Service) RefundOrder(ctx context.Context, orderID string, amount money.
 		return Refund{}, err
 	}
 	// Payments tells of it by an event too; whichever comes first is noted.
-	_, err = s.change(ctx, orderID, "", nil, func(ctx context.Context, tx *db.Tx, o store.Order) (store.Order, error) {
-		return s.note(ctx, tx, o, r.CreatedAt, paymentRefunded{
-			RefundID: r.ID, Amount: r.Amount, Captured: money.Money{Amount: o.Captured, Currency: o.Currency}, Reason: r.Reason,
+	_, err = s.change(ctx, orderID, "", nil, func(_ context.Context, _ *db.Tx, d *draft) error {
+		return d.note(r.CreatedAt, paymentRefunded{
+			RefundID: r.ID, Amount: r.Amount, Captured: money.Money{Amount: d.Captured, Currency: d.Currency}, Reason: r.Reason,
 		})
 	})
 	return r, err

@@ -57,9 +57,7 @@ func (s *Service) await(ctx context.Context, settled <-chan store.Order, o store
 	for o.Status == orders.StatusPending {
 		look := s.Clock.NewTimer(lookEvery)
 		select {
-		case now := <-settled:
-			now.Address = o.Address
-			o = now
+		case o = <-settled:
 		case <-look.C():
 			if now, err := store.ReadOrder(ctx, s.DB.Read(), o.ID, ""); err == nil {
 				o = now

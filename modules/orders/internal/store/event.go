@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"stoa/platform/db"
 )
@@ -18,10 +19,23 @@ type Event struct {
 	Data     json.RawMessage
 }
 
+// insertEvents are statements for one event, for two, and so on.
+var insertEvents = func() (list [8]*db.Statement) {
+	query := "INSERT INTO order_events (order_id, sequence, type, at, data) VALUES "
+	for i := range list {
+		if i > 0 {
+			query += ", "
+		}
+		n := 5 * i
+		query += fmt.Sprintf("($%d, $%d, $%d, $%d, $%d)", n+1, n+2, n+3, n+4, n+5)
+		list[i] = db.NewStatement(query)
+	}
+	return list
+}()
+
 var (
-	insertEvent = db.NewStatement(`INSERT INTO order_events (order_id, sequence, type, at, data) VALUES ($1, $2, $3, $4, $5)`)
-	readEvents  = db.NewStatement(`SELECT order_id, sequence, type, at, data FROM order_events WHERE order_id = $1 ORDER BY sequence`)
-	readStream  = db.NewStatement(`SELECT order_id, sequence, type, at, data FROM order_events WHERE order_id IN (
+	readEvents = db.NewStatement(`SELECT order_id, sequence, type, at, data FROM order_events WHERE order_id = $1 ORDER BY sequence`)
+	readStream = db.NewStatement(`SELECT order_id, sequence, type, at, data FROM order_events WHERE order_id IN (
 		SELECT order_id FROM order_events WHERE order_id > $1 AND sequence = 1 ORDER BY order_id LIMIT $2)
 		ORDER BY order_id, sequence`)
 	countStreams = db.NewStatement(`SELECT count(*) FROM order_events WHERE order_id > $1 AND sequence = 1`)
@@ -30,9 +44,13 @@ var (
 // InsertEvents adds events to the stream of an order. An error that
 // db.IsUnique knows means that another process has added one meanwhile.
 func InsertEvents(ctx context.Context, tx *db.Tx, events ...Event) error {
-	for _, e := range events {
-		if _, err := insertEvent.Exec(ctx, tx, e.OrderID, e.Sequence, e.Type, e.At, string(e.Data)); err != nil {
-			return fmt.Errorf("insert %s: %w", e.Type, err)
+	for some := range slices.Chunk(events, len(insertEvents)) {
+		args := make([]any, 0, 5*len(some))
+		for _, e := range some {
+			args = append(args, e.OrderID, e.Sequence, e.Type, e.At, string(e.Data))
+		}
+		if _, err := insertEvents[len(some)-1].Exec(ctx, tx, args...); err != nil {
+			return fmt.Errorf("insert events: %w", err)
 		}
 	}
 	return nil

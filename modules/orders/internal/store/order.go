@@ -87,8 +87,7 @@ var (
 		payment_status = excluded.payment_status, captured = excluded.captured, refunded = excluded.refunded,
 		refund_ids = excluded.refund_ids, failure_code = excluded.failure_code, failure_message = excluded.failure_message,
 		placed_at = excluded.placed_at, updated_at = excluded.updated_at, version = excluded.version`)
-	loadOrder = db.NewStatement(`SELECT ` + orderColumns + `, NULL FROM orders AS o WHERE o.id = $1`)
-	// readOrder is what a caller is shown: every order, or the owner's.
+	// readOrder gives every order, or the owner's.
 	readOrder = db.NewStatement(`SELECT ` + orderColumns + `, a.address FROM orders AS o
 		LEFT JOIN shipping_addresses AS a ON a.order_id = o.id WHERE o.id = $1 AND ($2 = '' OR o.user_id = $2)`)
 	insertAddress = db.NewStatement(`INSERT INTO shipping_addresses (order_id, user_id, address) VALUES ($1, $2, $3)`)
@@ -137,20 +136,10 @@ func ReplaceOrder(ctx context.Context, tx *db.Tx, o *Order) (bool, error) {
 	return n > 0, nil
 }
 
-// LoadOrder gives an order without its address, to change it. Errors:
-// orders.ErrOrderNotFound.
-func LoadOrder(ctx context.Context, c db.Conn, id string) (Order, error) {
-	return scanOrder(loadOrder.QueryRow(ctx, c, id))
-}
-
 // ReadOrder gives an order, where owner is not empty only one of theirs.
 // Errors: orders.ErrOrderNotFound.
-func ReadOrder(ctx context.Context, c db.Conn, id, owner string) (Order, error) {
-	return scanOrder(readOrder.QueryRow(ctx, c, id, owner))
-}
-
-func scanOrder(row db.Row) (o Order, err error) {
-	err = row.Scan(&o.ID, &o.Number, &o.UserID, &o.Status, &o.Currency, &o.Items, &o.Subtotal, &o.ShippingTotal, &o.TaxTotal,
+func ReadOrder(ctx context.Context, c db.Conn, id, owner string) (o Order, err error) {
+	err = readOrder.QueryRow(ctx, c, id, owner).Scan(&o.ID, &o.Number, &o.UserID, &o.Status, &o.Currency, &o.Items, &o.Subtotal, &o.ShippingTotal, &o.TaxTotal,
 		&o.DiscountTotal, &o.Total, &o.Stock, &o.PaymentStatus, &o.Captured, &o.Refunded, &o.RefundIDs, &o.FailureCode, &o.FailureMessage,
 		&o.PlacedAt, &o.UpdatedAt, &o.Version, &o.Address)
 	switch {

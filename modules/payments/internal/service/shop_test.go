@@ -2,7 +2,9 @@ package service_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -97,44 +99,37 @@ var (
 )
 
 // ledger adds up the ledger of an order.
-func (s shop) ledger(t require.TestingT, orderID string) (b books) {
-	ctx := context.Background()
-	rows, err := ledgerSums.Query(ctx, s.db.Read(), orderID)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, rows.Close()) }()
+func ledger(ctx context.Context, c db.Conn, orderID string) (b books, err error) {
+	rows, err := ledgerSums.Query(ctx, c, orderID)
+	if err != nil {
+		return b, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var kind string
 		var sum int64
-		require.NoError(t, rows.Scan(&kind, &sum))
-		switch kind {
-		case "authorized":
-			b.authorized = sum
-		case "captured":
-			b.captured = sum
-		case "voided":
-			b.voided = sum
-		case "refunded":
-			b.refunded = sum
-		default:
-			require.Fail(t, "unknown kind", kind)
+		if err := rows.Scan(&kind, &sum); err != nil {
+			return b, err
 		}
+		*map[string]*int64{"authorized": &b.authorized, "captured": &b.captured, "voided": &b.voided, "refunded": &b.refunded}[kind] = sum
 	}
-	require.NoError(t, rows.Err())
-	require.NoError(t, pending.QueryRow(ctx, s.db.Read(), orderID).Scan(&b.refunding))
-	return b
+	return b, errors.Join(rows.Err(), pending.QueryRow(ctx, c, orderID).Scan(&b.refunding))
 }
 
 // balanced holds the amounts that are kept with an order against its ledger,
 // and both against what may never be.
-func (s shop) balanced(t require.TestingT, orderID string) books {
-	sums := s.ledger(t, orderID)
+func (s shop) balanced(t require.TestingT, orderID string) (sums books) {
 	var kept books
-	err := balances.QueryRow(context.Background(), s.db.Read(), orderID).
-		Scan(&kept.authorized, &kept.captured, &kept.voided, &kept.refunding, &kept.refunded)
-	if err != nil { // no payment: no ledger either
-		require.Equal(t, books{}, sums)
-		return sums
-	}
+	require.NoError(t, s.db.Snapshot(context.Background(), func(ctx context.Context, c db.Conn) (err error) {
+		if sums, err = ledger(ctx, c, orderID); err != nil {
+			return err
+		}
+		err = balances.QueryRow(ctx, c, orderID).Scan(&kept.authorized, &kept.captured, &kept.voided, &kept.refunding, &kept.refunded)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // no payment: no ledger either
+		}
+		return err
+	}))
 	require.Equal(t, sums, kept, "balances are sums over the ledger")
 	require.LessOrEqual(t, sums.captured+sums.voided, sums.authorized)
 	require.LessOrEqual(t, sums.refunded+sums.refunding, sums.captured)

@@ -238,9 +238,9 @@ func importsNonsense(t *testing.T, w *world) {
 			require.Zero(t, i.ProductsCreated)
 		}
 	}
-	// Larger than any import: told by its length, before it is sent.
+	// Larger than any import: told by its length, before all of it is sent.
 	tooLarge := w.request(t, w.staff, "POST", base+"/catalog/imports?format=shopify", "", "Content-Type: text/csv", fmt.Sprintf("Content-Length: %d", 64<<20+1))
-	answers, _ := w.exchange(t, tooLarge+good)
+	answers, _ := w.exchange(t, tooLarge+good+strings.Repeat("x", 16<<10))
 	require.Len(t, answers, 1)
 	answers[0].Refused(t, http.StatusRequestEntityTooLarge)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +21,8 @@ import (
 const (
 	// workers is how many handlers of a module run at once, each for another aggregate.
 	workers = 16
-	// look is how many events that are due are read at once.
+	// look is how many events that are due are read at once. Those whose turn has
+	// come are all of different aggregates or handlers.
 	look = 4 * workers
 	// pollEvery finds what no wake-up told of.
 	pollEvery = time.Second
@@ -71,27 +73,28 @@ func (i *Inbox) Run(ctx context.Context) error {
 		running sync.WaitGroup
 		mu      sync.Mutex
 		busy    = map[key]bool{}
+		queue   []delivery // due when they were read, and not begun
 		swept   = i.clock.Now()
 	)
 	defer running.Wait()
 	for ctx.Err() == nil {
-		// What runs while we look may be done when we come to it, and must not
-		// be run again.
-		mu.Lock()
-		ran := maps.Clone(busy)
-		mu.Unlock()
-		list, err := i.due(ctx)
-		if err != nil && ctx.Err() == nil {
-			i.log.WarnContext(ctx, "events wait in the inbox", "module", i.module, "error", err)
-		}
-		for _, d := range list {
+		if len(queue) == 0 {
+			// What runs while we look may be done when we come to it, and must
+			// not be run again.
 			mu.Lock()
-			if ran[d.key()] || busy[d.key()] || len(busy) >= workers {
-				mu.Unlock()
-				continue
-			}
-			busy[d.key()] = true
+			ran := maps.Clone(busy)
 			mu.Unlock()
+			list, err := i.due(ctx)
+			if err != nil && ctx.Err() == nil {
+				i.log.WarnContext(ctx, "events wait in the inbox", "module", i.module, "error", err)
+			}
+			queue = slices.DeleteFunc(list, func(d delivery) bool { return ran[d.key()] })
+		}
+		mu.Lock()
+		begin := queue[:min(len(queue), workers-len(busy))]
+		queue = queue[len(begin):]
+		for _, d := range begin {
+			busy[d.key()] = true
 			running.Go(func() {
 				i.attempt(ctx, d)
 				mu.Lock()
@@ -100,6 +103,7 @@ func (i *Inbox) Run(ctx context.Context) error {
 				i.Wake()
 			})
 		}
+		mu.Unlock()
 		if now := i.clock.Now(); now.Sub(swept) >= sweepEvery {
 			swept = now
 			if err := i.sweep(ctx, now); err != nil && ctx.Err() == nil {

@@ -1,10 +1,13 @@
 package web_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -83,25 +86,61 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
+// load sends requests on 32 connections, one at a time on each.
 func load(b *testing.B, addr string) {
-	client := &fasthttp.HostClient{Addr: addr, MaxConns: 64}
-	defer client.CloseIdleConnections()
 	b.SetParallelism(16)
 	b.ResetTimer()
 	before := processorTime(b)
 	b.RunParallel(func(pb *testing.PB) {
-		var request fasthttp.Request
-		var response fasthttp.Response
-		request.SetRequestURI("http://" + addr + "/api/v1/things/x")
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer func() { _ = c.Close() }()
+		r := bufio.NewReader(c)
 		for pb.Next() {
-			if err := client.Do(&request, &response); err != nil || response.StatusCode() != http.StatusOK {
-				b.Error(err, response.StatusCode())
+			if err := exchange(c, r); err != nil {
+				b.Error(err)
 				return
 			}
 		}
 	})
 	b.StopTimer()
 	b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
+}
+
+var (
+	benchRequest = []byte("GET /api/v1/things/x HTTP/1.1\r\nHost: shop\r\n\r\n")
+	statusOK     = []byte("HTTP/1.1 200 OK\r\n")
+	lengthField  = []byte("Content-Length: ")
+)
+
+// exchange sends a request and takes the answer off the connection, with as
+// little ado as can be.
+func exchange(c net.Conn, r *bufio.Reader) error {
+	if _, err := c.Write(benchRequest); err != nil {
+		return err
+	}
+	if line, err := r.ReadSlice('\n'); err != nil || !bytes.Equal(line, statusOK) {
+		return fmt.Errorf("answered with %q: %w", line, err)
+	}
+	length := 0
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if text, ok := bytes.CutPrefix(line, lengthField); ok {
+			if length, err = strconv.Atoi(string(text[:len(text)-2])); err != nil {
+				return err
+			}
+		}
+		if len(line) == 2 {
+			_, err := r.Discard(length)
+			return err
+		}
+	}
 }
 
 // processorTime is what this process has used of the processor, client and

@@ -208,6 +208,7 @@ func (s *Server) refuse(c *fiber.Ctx, err error) error {
 	case http.StatusNotFound:
 		r.fail(ErrRouteNotFound)
 	case http.StatusMethodNotAllowed:
+		r.template = noRoute // and yet the path may hold a secret
 		c.Append(fiber.HeaderAllow, http.MethodOptions)
 		if c.Method() == http.MethodOptions {
 			c.Status(http.StatusNoContent)

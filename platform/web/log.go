@@ -32,13 +32,16 @@ func (r *request) write(elapsed time.Duration) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
 		slog.String("request_id", r.id),
-		slog.String("method", oneLine(r.method())),
-		slog.String("path", oneLine(string(r.http.URI().PathOriginal()))),
+		slog.String("method", oneLine(r.method(), maxLogged)),
 		slog.String("route", r.route()),
 		slog.Int("status", status),
 		slog.Duration("duration", elapsed),
 		slog.String("client", r.client.String()),
 	)
+	if r.op == nil && r.template == "" {
+		// Where a route is known its parameters are left out: some are secrets.
+		attrs = append(attrs, slog.String("path", oneLine(string(r.http.URI().PathOriginal()), maxLogged)))
+	}
 	if r.identity.UserID != "" {
 		attrs = append(attrs, slog.String("user_id", r.identity.UserID))
 	}
@@ -46,7 +49,7 @@ func (r *request) write(elapsed time.Duration) {
 		attrs = append(attrs, slog.String("trace_id", span.TraceID().String()))
 	}
 	if r.err != nil {
-		attrs = append(attrs, slog.String("error", oneLine(r.err.Error())))
+		attrs = append(attrs, slog.String("error", oneLine(r.err.Error(), maxError)))
 	}
 	log.LogAttrs(r.ctx, level, "request", attrs...)
 }
@@ -59,21 +62,28 @@ func (r *request) method() string {
 	return string(r.http.Method())
 }
 
+// noRoute stands for the route where there is none.
+const noRoute = "none"
+
 // route is the template that was matched, so that there are few of them.
 func (r *request) route() string {
 	if r.op != nil {
 		return r.op.route
 	}
-	return cmp.Or(r.template, "none")
+	return cmp.Or(r.template, noRoute)
 }
 
-// maxLogged is how much of a caller's text a line repeats.
-const maxLogged = 2048
+const (
+	// maxLogged is how much of a caller's text a line repeats, maxError how much
+	// of an error, which may be a panic with its stack.
+	maxLogged = 2 << 10
+	maxError  = 16 << 10
+)
 
-// oneLine writes text so that it cannot end a line, begin another, or move a
-// terminal's cursor: whatever is not printable is escaped.
-func oneLine(text string) string {
-	text = text[:min(len(text), maxLogged)]
+// oneLine writes text, up to a length, so that it cannot end a line, begin
+// another, or move a terminal's cursor: whatever is not printable is escaped.
+func oneLine(text string, most int) string {
+	text = text[:min(len(text), most)]
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' {
 			return escape(text)

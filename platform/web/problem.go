@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -166,9 +167,9 @@ func instance(c *fasthttp.RequestCtx) string {
 	return string(path)
 }
 
-// Huma keeps how it makes errors, and how strict it is, in variables. This
-// package is the only one that runs Huma.
-func init() {
+// setUpHuma sets how Huma makes errors and how strict it is, which it keeps in
+// variables. This package is the only one that runs Huma.
+var setUpHuma = sync.OnceFunc(func() {
 	huma.NewErrorWithContext = func(c huma.Context, status int, message string, list ...error) huma.StatusError {
 		if x, ok := c.(*exchange); ok {
 			x.request().failHuma(status, message, list)
@@ -179,8 +180,8 @@ func init() {
 		return &Problem{Status: status, Detail: message}
 	}
 	huma.ValidateStrictCasing = true
-	huma.DefaultArrayNullable = false
-}
+	huma.DefaultArrayNullable = false // nil is written []
+})
 
 // errInvalidBody is what a body is refused with that can be read.
 var errInvalidBody = errs.ErrInvalid

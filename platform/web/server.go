@@ -110,6 +110,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.tracer = deps.Tracer.Tracer(instrumentation)
 	}
 	s.names = newSchemaNames()
+	setUpHuma()
 	s.api = huma.NewAPI(s.humaConfig(), adapter{s})
 	s.app = fiber.New(fiber.Config{
 		AppName:                      deps.Title,

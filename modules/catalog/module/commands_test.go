@@ -88,19 +88,19 @@ func TestImportCommand(t *testing.T) {
 
 	out, told, err := s.run(t.Context(), "", "import", good, "--dry-run")
 	require.NoError(t, err)
-	require.Regexp(t, `^dry run, nothing was changed: 2 rows in \d+\S*s: 2 products created, 0 updated, 0 unchanged, 0 rows refused\n$`, out)
+	require.Regexp(t, `^dry run, nothing was changed: 2 rows in \d+\S*s; products: 2 created, 0 updated, 0 unchanged; rows refused: 0\n$`, out)
 	require.Equal(t, "2 of 2 rows\n", told)
 	out, _, err = s.run(t.Context(), "", "import", good)
 	require.NoError(t, err)
-	require.Regexp(t, `^2 rows in .*: 2 products created, 0 updated`, out)
+	require.Regexp(t, `^2 rows in .*; products: 2 created, 0 updated`, out)
 	out, _, err = s.run(t.Context(), "", "import", good, "--format", "csv", "--currency", "USD")
 	require.NoError(t, err)
-	require.Contains(t, out, "0 products created, 0 updated, 2 unchanged")
+	require.Contains(t, out, "products: 0 created, 0 updated, 2 unchanged")
 
 	out, _, err = s.run(t.Context(), `[{"title":"C","price":1},{"title":"D","price":"x"}]`, "import", "-")
 	require.ErrorIs(t, err, module.ErrReported)
 	require.Contains(t, out, "ROW  COLUMN  WHAT IS WRONG\n2    price   ")
-	require.Contains(t, out, "1 products created, 0 updated, 0 unchanged, 1 rows refused")
+	require.Contains(t, out, "products: 1 created, 0 updated, 0 unchanged; rows refused: 1\n")
 	_, _, err = s.run(t.Context(), "", "import", good, "--mode", "create")
 	require.ErrorIs(t, err, module.ErrReported)
 
@@ -246,5 +246,5 @@ func TestAKilledCommandIsEndedByTheShop(t *testing.T) {
 	require.Equal(t, 2000, strings.Count(out, `{"slug"`))
 	out, _, err = s.run(t.Context(), "", "import", path)
 	require.NoError(t, err)
-	require.Contains(t, out, "0 products created, 0 updated, 2000 unchanged")
+	require.Contains(t, out, "products: 0 created, 0 updated, 2000 unchanged")
 }

@@ -91,7 +91,7 @@ func report(out io.Writer, i service.Import) error {
 	if i.DryRun {
 		what = "dry run, nothing was changed: "
 	}
-	if _, err := fmt.Fprintf(out, "%s%d rows%s: %d products created, %d updated, %d unchanged, %d rows refused\n", what, i.RowsDone, took,
+	if _, err := fmt.Fprintf(out, "%s%d rows%s; products: %d created, %d updated, %d unchanged; rows refused: %d\n", what, i.RowsDone, took,
 		i.ProductsCreated, i.ProductsUpdated, i.ProductsUnchanged, i.RowsSkipped); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package service_test
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -25,7 +24,7 @@ func (s *shop) paths(t testing.TB) []string {
 	t.Helper()
 	var paths []string
 	for after := ""; ; {
-		page, err := s.ListCategories(context.Background(), after, 3)
+		page, err := s.ListCategories(t.Context(), after, 100)
 		require.NoError(t, err)
 		if len(page) == 0 {
 			return paths

@@ -84,7 +84,7 @@ func (s *Service) ImportFile(ctx context.Context, file io.Reader, name string, o
 	if err != nil {
 		return Import{}, fmt.Errorf("import: %w", err)
 	}
-	im := &importer{Service: s, lease: s.clock.ID(), advanced: func(i store.Import) {
+	im := &importer{Service: s, lease: s.clock.ID(), own: queued.ID, advanced: func(i store.Import) {
 		if i.ID == queued.ID {
 			watch(reportOf(i, nil))
 		}

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"stoa/modules/catalog/internal/format"
@@ -20,6 +21,7 @@ import (
 type importer struct {
 	*Service
 	lease    string               // names this importer
+	own      string               // an import that somebody waits for, who tells of its end
 	advanced func(i store.Import) // is told how far an import is
 }
 
@@ -85,7 +87,11 @@ func (im *importer) end(ctx context.Context, i store.Import, status, failure str
 		return err
 	}
 	im.removeFile(ctx, i)
-	im.log.InfoContext(ctx, "import ended", "import", i.ID, "status", status, "dry_run", i.DryRun, "rows", i.RowsDone,
+	level := slog.LevelInfo
+	if i.ID == im.own {
+		level = slog.LevelDebug
+	}
+	im.log.Log(ctx, level, "import ended", "import", i.ID, "status", status, "dry_run", i.DryRun, "rows", i.RowsDone,
 		"created", i.Created, "updated", i.Updated, "unchanged", i.Same, "errors", i.Errors)
 	return nil
 }

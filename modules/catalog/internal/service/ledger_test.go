@@ -23,8 +23,8 @@ const ledger = `SELECT s.sku, s.on_hand, s.reserved,
 var readLedger = db.NewStatement(ledger)
 
 // requireBalance holds stock against the ledger and against what orders hold.
-func (s *shop) requireBalance(t require.TestingT) {
-	rows, err := readLedger.Query(context.Background(), s.db.Read())
+func (s *shop) requireBalance(ctx context.Context, t require.TestingT) {
+	rows, err := readLedger.Query(ctx, s.db.Read())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, rows.Close()) }()
 	for rows.Next() {
@@ -93,7 +93,7 @@ func TestStockIsWhatOrdersAndTheLedgerLeaveIt(t *testing.T) {
 					rt.Skip()
 				}
 				o := known(id)
-				_, err := s.Reserve(context.Background(), catalog.ReserveRequest{OrderID: id, Items: items})
+				_, err := s.Reserve(t.Context(), catalog.ReserveRequest{OrderID: id, Items: items})
 				switch {
 				case o.state == "released" || o.state == "expired":
 					require.ErrorIs(rt, err, catalog.ErrReservationClosed)
@@ -110,7 +110,7 @@ func TestStockIsWhatOrdersAndTheLedgerLeaveIt(t *testing.T) {
 			"commit": func(rt *rapid.T) {
 				id := order(rt)
 				o := known(id)
-				err := s.Commit(context.Background(), catalog.CommitRequest{OrderID: id})
+				err := s.Commit(t.Context(), catalog.CommitRequest{OrderID: id})
 				switch {
 				case o.state == "held":
 					require.NoError(rt, err)
@@ -129,7 +129,7 @@ func TestStockIsWhatOrdersAndTheLedgerLeaveIt(t *testing.T) {
 			"release": func(rt *rapid.T) {
 				id := order(rt)
 				o := known(id)
-				_, err := s.Release(context.Background(), catalog.ReleaseRequest{OrderID: id})
+				_, err := s.Release(t.Context(), catalog.ReleaseRequest{OrderID: id})
 				require.NoError(rt, err)
 				switch o.state {
 				case "held":
@@ -142,7 +142,7 @@ func TestStockIsWhatOrdersAndTheLedgerLeaveIt(t *testing.T) {
 			"adjust": func(rt *rapid.T) {
 				sku := rapid.SampledFrom(skus).Draw(rt, "sku")
 				delta := rapid.Int64Range(-4, 4).Filter(func(n int64) bool { return n != 0 }).Draw(rt, "delta")
-				_, err := s.Adjust(context.Background(), sku, delta, "")
+				_, err := s.Adjust(t.Context(), sku, delta, "")
 				if available(sku)+delta < 0 {
 					require.ErrorIs(rt, err, catalog.ErrInsufficientStock)
 					return
@@ -152,7 +152,7 @@ func TestStockIsWhatOrdersAndTheLedgerLeaveIt(t *testing.T) {
 			},
 			"wait": func(rt *rapid.T) {
 				s.clock.Advance(time.Duration(rapid.IntRange(1, 40).Draw(rt, "minutes")) * time.Minute)
-				_, err := s.ExpireBatch(context.Background())
+				_, err := s.ExpireBatch(t.Context())
 				require.NoError(rt, err)
 				for _, o := range orders {
 					if o.state == "held" && !o.until.After(s.clock.Now()) {
@@ -163,11 +163,11 @@ func TestStockIsWhatOrdersAndTheLedgerLeaveIt(t *testing.T) {
 			},
 			"": func(rt *rapid.T) {
 				for _, sku := range skus {
-					i, err := s.GetInventory(context.Background(), sku)
+					i, err := s.GetInventory(t.Context(), sku)
 					require.NoError(rt, err)
 					require.Equal(rt, []int64{onHand[sku], reserved[sku]}, []int64{i.OnHand, i.Reserved}, "on hand and reserved of %s", sku)
 				}
-				s.requireBalance(rt)
+				s.requireBalance(t.Context(), rt)
 			},
 		})
 	})
@@ -190,5 +190,5 @@ func TestConcurrentOrdersLeaveTheLedgerBalanced(t *testing.T) {
 		}
 		_, _ = s.Adjust(t.Context(), "lamp", int64(1-i%4), "")
 	})
-	s.requireBalance(t)
+	s.requireBalance(t.Context(), t)
 }

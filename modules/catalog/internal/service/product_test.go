@@ -1,7 +1,6 @@
 package service_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -154,7 +153,7 @@ func TestWhoSawAnOlderVersionChangesNothing(t *testing.T) {
 	var won int
 	results := make([]error, 12)
 	together(len(results), func(i int) {
-		_, results[i] = s.PatchProduct(context.Background(), p.ID, service.ProductPatch{Title: ptr("Writer " + string(rune('a'+i)))}, only(2))
+		_, results[i] = s.PatchProduct(t.Context(), p.ID, service.ProductPatch{Title: ptr("Writer " + string(rune('a'+i)))}, only(2))
 	})
 	for _, err := range results {
 		if err == nil {

@@ -53,7 +53,7 @@ func usd(amount int64) money.Money { return money.Money{Amount: amount, Currency
 // Sell puts a product with one variant on sale.
 func (s *shop) Sell(t testing.TB, offer catalog.Offer) catalog.Offer {
 	t.Helper()
-	p, err := s.CreateProduct(context.Background(), service.NewProduct{
+	p, err := s.CreateProduct(t.Context(), service.NewProduct{
 		Title: offer.Title, Status: catalog.StatusActive, Variants: []service.NewVariant{{SKU: offer.SKU, Price: offer.Price}},
 	})
 	require.NoError(t, err)
@@ -67,13 +67,13 @@ func (s *shop) Sell(t testing.TB, offer catalog.Offer) catalog.Offer {
 // Withdraw archives a product.
 func (s *shop) Withdraw(t testing.TB, productID string) {
 	t.Helper()
-	require.NoError(t, s.ArchiveProduct(context.Background(), productID, nil))
+	require.NoError(t, s.ArchiveProduct(t.Context(), productID, nil))
 }
 
 // Stock tells how many of a variant there are.
 func (s *shop) Stock(t testing.TB, sku string) catalog.Stock {
 	t.Helper()
-	i, err := s.GetInventory(context.Background(), sku)
+	i, err := s.GetInventory(t.Context(), sku)
 	require.NoError(t, err)
 	return catalog.Stock{OnHand: &i.OnHand, Reserved: &i.Reserved, Available: i.Available}
 }
@@ -86,7 +86,7 @@ func (s *shop) sell(t testing.TB, sku string, available int64) catalog.Offer {
 
 func (s *shop) adjust(t testing.TB, sku string, delta int64) service.Adjustment {
 	t.Helper()
-	a, err := s.Adjust(context.Background(), sku, delta, "counted")
+	a, err := s.Adjust(t.Context(), sku, delta, "counted")
 	require.NoError(t, err)
 	return a
 }
@@ -94,14 +94,14 @@ func (s *shop) adjust(t testing.TB, sku string, delta int64) service.Adjustment 
 // wantStock holds what there is of a SKU against what should be.
 func (s *shop) wantStock(t testing.TB, sku string, onHand, reserved int64) {
 	t.Helper()
-	i, err := s.GetInventory(context.Background(), sku)
+	i, err := s.GetInventory(t.Context(), sku)
 	require.NoError(t, err)
 	require.Equal(t, service.Inventory{SKU: sku, OnHand: onHand, Reserved: reserved, Available: onHand - reserved}, i)
 }
 
 func (s *shop) reserve(t testing.TB, order string, items ...catalog.Item) catalog.Reservation {
 	t.Helper()
-	r, err := s.Reserve(context.Background(), catalog.ReserveRequest{OrderID: order, Items: items})
+	r, err := s.Reserve(t.Context(), catalog.ReserveRequest{OrderID: order, Items: items})
 	require.NoError(t, err)
 	return r
 }
@@ -111,7 +111,7 @@ func (s *shop) create(t testing.TB, n service.NewProduct) catalog.Product {
 	if n.Status == "" {
 		n.Status = catalog.StatusActive
 	}
-	p, err := s.CreateProduct(context.Background(), n)
+	p, err := s.CreateProduct(t.Context(), n)
 	require.NoError(t, err)
 	return p
 }
@@ -122,7 +122,7 @@ func (s *shop) category(t testing.TB, slug string, parent *catalog.Category) cat
 	if parent != nil {
 		n.ParentID = &parent.ID
 	}
-	c, err := s.CreateCategory(context.Background(), n)
+	c, err := s.CreateCategory(t.Context(), n)
 	require.NoError(t, err)
 	return c
 }
@@ -131,7 +131,7 @@ func (s *shop) category(t testing.TB, slug string, parent *catalog.Category) cat
 func (s *shop) published(t testing.TB) []bus.Event {
 	t.Helper()
 	b := bus.NewInProcess()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var events []bus.Event
 	require.NoError(t, b.Subscribe(ctx, "test", []string{catalog.StockReleased{}.EventType()}, func(_ context.Context, list []bus.Event) error {
@@ -162,7 +162,7 @@ func (s *shop) all(t testing.TB, q service.ListQuery) []catalog.Product {
 	}
 	var list []catalog.Product
 	for {
-		page, next, err := s.ListProducts(context.Background(), q)
+		page, next, err := s.ListProducts(t.Context(), q)
 		require.NoError(t, err)
 		list = append(list, page...)
 		if next == nil {
@@ -186,7 +186,7 @@ func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) 
 // run runs a worker; the function it gives stops it and waits.
 func (s *shop) run(t testing.TB, work func(ctx context.Context) error) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- work(ctx) }()
 	var once sync.Once

@@ -1,0 +1,22 @@
+package service_test
+
+import (
+	"flag"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain has fewer examples drawn than rapid would: each has a database of
+// its own. -rapid.checks asks for more.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	drawn := false
+	flag.Visit(func(f *flag.Flag) { drawn = drawn || f.Name == "rapid.checks" })
+	if !drawn {
+		if err := flag.Set("rapid.checks", "30"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}

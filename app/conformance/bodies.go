@@ -212,12 +212,9 @@ func parsingSuite(t *testing.T, w *world) {
 func naughtyStrings(t *testing.T, w *world) {
 	c := w.newcomer(t)
 	for i, text := range strangeTexts(t) {
-		for _, body := range []any{fields{text: 1}, fields{"name": text}, fields{"name": fmt.Sprint(i), text: text}} {
-			a := c.Patch(t, "/users/me", body)
-			require.Less(t, a.Status, 500, "%s", a)
-			if a.Status >= 400 {
-				a.problem(t)
-			}
+		a := c.Patch(t, "/users/me", fields{"name": fmt.Sprint(i), text: text})
+		if a.Status != http.StatusOK { // as it is where the text is "name"
+			a.Refused(t, http.StatusBadRequest, http.StatusUnprocessableEntity)
 		}
 	}
 }

@@ -168,9 +168,10 @@ func goodRequests(t *testing.T, w *world) {
 	require.NotEmpty(t, answers)
 	require.Equal(t, http.StatusCreated, answers[len(answers)-1].Status)
 
-	// Names of headers and the scheme of a token have no case.
+	// Names of headers, options of a connection and the scheme of a token have no case.
 	text = "GET " + base + "/users/me HTTP/1.1\r\nhOST: " + w.host(t) + "\r\nAUTHORIZATION: bearer " + w.customer.token + "\r\nconnection: Close\r\n\r\n"
-	answers, _ = w.exchange(t, text)
+	answers, closed := w.exchange(t, text)
 	require.Len(t, answers, 1)
 	require.Equal(t, http.StatusOK, answers[0].Status, "%s", answers[0])
+	require.True(t, closed, "Connection: Close asks for the same as close (RFC 9110 §7.6.1)")
 }

@@ -8,6 +8,7 @@
 package conformance
 
 import (
+	"slices"
 	"testing"
 )
 
@@ -59,7 +60,7 @@ func Run(t *testing.T, topology Topology) {
 	w := open(t, topology)
 	// What measures time or the memory of the process has the machine to itself.
 	t.Run("alone", func(t *testing.T) {
-		hold(t, w, false, append(guessing(), slowConnections()...))
+		hold(t, w, false, slices.Concat(guessing(), forged(), slowConnections()))
 	})
 	t.Run("at once", func(t *testing.T) {
 		for name, promises := range map[string][]promise{
@@ -69,7 +70,7 @@ func Run(t *testing.T, topology Topology) {
 			"carts": carts(), "checkout": checkout(), "payment": payment(), "order lists": orderLists(), "cancellation": cancellation(),
 			"fulfilment": fulfilment(), "refunds": refunds(), "idempotency": idempotency(), "races": races(),
 			"tokens": tokens(), "authorization": authorization(), "bodies": bodies(), "values": values(), "paths": paths(), "protocol": protocol(),
-			"limits": limits(), "commands": commands(), "demo": demo(), "crash": crash(), "drain": drain(),
+			"limits": limits(), "configuration": configured(), "commands": commands(), "demo": demo(), "crash": crash(), "drain": drain(),
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -89,10 +89,11 @@ func (s *stream) run(w *io.PipeWriter, write func(ctx context.Context, w io.Writ
 	_ = w.CloseWithError(err) // with nil it is the end of the file; it never fails
 }
 
-// Read gives what was written, and the connection time to take it: a client
-// that reads on is not cut off by the length of what it reads.
+// Read gives what was written, and the connection time to take it: neither a
+// client that reads on is cut off by the length of what it reads, nor one that
+// had to wait for the next of it.
 func (s *stream) Read(p []byte) (int, error) {
-	extendWrite(s.request.http.Conn(), s.request.server.cfg.WriteTimeout)
+	defer extendWrite(s.request.http.Conn(), s.request.server.cfg.WriteTimeout)
 	if len(s.first) > 0 {
 		n := copy(p, s.first)
 		s.first = s.first[n:]

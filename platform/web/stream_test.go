@@ -29,11 +29,20 @@ import (
 
 const mib = 1 << 20
 
-// uploads registers an operation that takes a file and tells its hash.
+// uploadLimit is that of uploads, in bytes.
+const uploadLimit = 8 * mib
+
+// uploads registers operations that take a file and tell its hash: one with a
+// limit that is soon reached, and one with that of imports.
 func uploads(r *web.Router) {
+	addUpload(r, "/imports", uploadLimit)
+	addUpload(r, "/large-imports", 64*mib)
+}
+
+func addUpload(r *web.Router, path string, limit int64) {
 	web.Register(r, web.Operation{
-		ID: "import", Method: http.MethodPost, Path: "/imports", Summary: "Import", Access: web.Staff, Status: http.StatusAccepted,
-		Upload: []string{"text/csv", "application/json", "application/octet-stream"}, BodyLimit: 64 * mib, Timeout: time.Minute,
+		ID: path[1:], Method: http.MethodPost, Path: path, Summary: "Import", Access: web.Staff, Status: http.StatusAccepted,
+		Upload: []string{"text/csv", "application/json", "application/octet-stream"}, BodyLimit: limit, Timeout: time.Minute,
 	}, func(ctx context.Context, _ *struct {
 		Format string `query:"format" enum:"csv,json"`
 	}) (*struct{ Body map[string]string }, error) {
@@ -80,7 +89,7 @@ func TestUploads(t *testing.T) {
 	t.Parallel()
 	api := webtest.New(t, "catalog", uploads)
 	staff := api.As("s1", "staff")
-	for _, size := range []int{1, 100, 8 << 10, 8<<10 + 1, 3 * mib, 64 * mib} {
+	for _, size := range []int{1, 100, 8 << 10, 8<<10 + 1, 3 * mib, uploadLimit} {
 		content := file(size)
 		for name, body := range map[string]io.Reader{"sized": bytes.NewReader(content), "chunked": struct{ io.Reader }{bytes.NewReader(content)}} {
 			answer := staff.Do(t, http.MethodPost, "/imports", body, "Content-Type", "text/csv; charset=utf-8")
@@ -104,7 +113,7 @@ func TestBadUploads(t *testing.T) {
 	staff := api.As("s1", "staff")
 	other, kind := form(t, "image", "a.csv", []byte("a,b"))
 	broken, brokenKind := form(t, "file", "a.csv", []byte("a,b"))
-	over := bytes.Repeat([]byte("x"), 64*mib+1)
+	over := bytes.Repeat([]byte("x"), uploadLimit+1)
 	overForm, overKind := form(t, "file", "a.csv", over)
 	for name, c := range map[string]struct {
 		body   io.Reader
@@ -178,21 +187,19 @@ func TestMemoryStaysFlat(t *testing.T) {
 	})
 	pattern := file(mib)
 	grown := peakHeap(func() {
-		for range 3 {
-			answer := api.As("s1", "staff").Do(t, http.MethodPost, "/imports", struct{ io.Reader }{io.LimitReader(&endless{pattern: pattern}, 64*mib)}, "Content-Type", "text/csv")
-			require.Equal(t, 202, answer.Status)
-		}
+		answer := api.As("s1", "staff").Do(t, http.MethodPost, "/large-imports", struct{ io.Reader }{io.LimitReader(&endless{pattern: pattern}, 64*mib)}, "Content-Type", "text/csv")
+		require.Equal(t, 202, answer.Status)
 	})
-	require.Less(t, grown, uint64(16*mib), "after 192 MiB up")
+	require.Less(t, grown, uint64(16*mib), "after 64 MiB up")
 	grown = peakHeap(func() {
-		response, err := http.Get("http://" + api.Addr + "/api/v1/export?rows=3000000")
+		response, err := http.Get("http://" + api.Addr + "/api/v1/export?rows=1500000")
 		require.NoError(t, err)
 		n, err := io.Copy(io.Discard, response.Body)
 		require.NoError(t, err)
-		require.Greater(t, n, int64(100*mib))
+		require.Greater(t, n, int64(50*mib))
 		require.NoError(t, response.Body.Close())
 	})
-	require.Less(t, grown, uint64(16*mib), "after 100 MiB down")
+	require.Less(t, grown, uint64(16*mib), "after 50 MiB down")
 }
 
 // endless repeats a pattern.
@@ -305,6 +312,31 @@ func TestGoneClientsEndTheirDownloads(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
 	require.ErrorIs(t, <-ended, context.Canceled)
+}
+
+// TestLongDownloadsAreNotCutOff takes several times http.write_timeout for a
+// download that goes on all the time.
+func TestLongDownloadsAreNotCutOff(t *testing.T) {
+	t.Parallel()
+	const chunk, chunks, pause = 64 << 10, 12, 100 * time.Millisecond
+	api := webtest.New(t, "catalog", func(r *web.Router) {
+		web.Register(r, web.Operation{ID: "export", Method: http.MethodGet, Path: "/export", Summary: "Export", Download: []string{"text/csv"}, Timeout: time.Minute},
+			func(context.Context, *struct{}) (*web.Download, error) {
+				return web.Stream("text/csv", "a.csv", func(ctx context.Context, w io.Writer) error {
+					for range chunks {
+						if _, err := w.Write(make([]byte, chunk)); err != nil {
+							return err
+						}
+						if err := clock.Sleep(ctx, clock.System(), pause); err != nil {
+							return err
+						}
+					}
+					return nil
+				}), nil
+			})
+	}, func(o *webtest.Options) { o.Config.WriteTimeout = 4 * pause })
+	answer := api.Do(t, http.MethodGet, "/export", nil)
+	require.Len(t, answer.Body, chunk*chunks)
 }
 
 // TestSlowReadersAreCutOff reads nothing of a long answer.

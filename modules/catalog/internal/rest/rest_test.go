@@ -301,7 +301,9 @@ func TestTheDocumentDescribesProducts(t *testing.T) {
 	text, err := a.Web.OpenAPI(false)
 	require.NoError(t, err)
 	var doc struct {
-		Components struct{ Schemas map[string]struct{ Properties map[string]any } }
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]any }
+		}
 	}
 	require.NoError(t, json.Unmarshal(text, &doc))
 	require.Contains(t, doc.Components.Schemas["catalog.Product"].Properties, "variants")

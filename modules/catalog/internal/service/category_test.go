@@ -182,7 +182,7 @@ func TestMovesAtOnceMakeNoCycle(t *testing.T) {
 				_, results[i] = s.move(t, b, &a)
 			}
 		})
-		require.True(t, (results[0] == nil) != (results[1] == nil), "%v", results)
+		require.NotEqual(t, results[0] == nil, results[1] == nil, "%v", results)
 		for _, c := range []catalog.Category{a, b} {
 			_, err := s.move(t, c, nil)
 			require.NoError(t, err)
@@ -232,7 +232,7 @@ func TestRealCategoriesMakeATree(t *testing.T) {
 		require.Equal(t, len(c.Path), 1+strings.Count(place(c.Path).Path, "/"))
 	}
 	require.Less(t, clock.System().Now().Sub(start), 30*time.Second)
-	require.Equal(t, len(ids), len(s.paths(t)))
+	require.Len(t, s.paths(t), len(ids))
 	require.GreaterOrEqual(t, len(ids), 4584)
 
 	// A whole branch moves at once, and everything in it says where it is now.

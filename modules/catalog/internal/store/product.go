@@ -45,8 +45,7 @@ var (
 
 	insertVariants = newBulk(`INSERT INTO variants (product, sku, id, position, title, options, price, currency,
 		compare_at_price, barcode, weight_grams)`, 11, "")
-	deleteVariant = db.NewStatement(`DELETE FROM variants WHERE product = $1 AND sku = $2`)
-	dropVariants  = newLookup(1, `DELETE FROM variants WHERE product = $1 AND sku IN ($in) RETURNING sku`)
+	dropVariants = newLookup(1, `DELETE FROM variants WHERE product = $1 AND sku IN ($in) RETURNING sku`)
 	// A SKU that was the shop's before comes back with the stock it was left with.
 	insertStock = newBulk(`INSERT INTO stock (sku, product, on_hand, reserved)`, 4,
 		`ON CONFLICT (sku) DO UPDATE SET product = excluded.product`)

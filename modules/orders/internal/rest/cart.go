@@ -15,7 +15,7 @@ var variantNotFound = errs.New(errs.NotFound, "catalog.variant_not_found", "ther
 
 type createCart struct {
 	Body struct {
-		Currency string `json:"currency,omitempty" doc:"ISO 4217; the shop's where it is left out." maxLength:"3" example:"USD"`
+		Currency string `json:"currency,omitempty" doc:"ISO 4217; the shop's where it is left out." pattern:"^[A-Z]{3}$" example:"USD"`
 	}
 }
 

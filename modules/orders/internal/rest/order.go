@@ -22,7 +22,7 @@ type line struct {
 	Quantity int64  `json:"quantity" minimum:"1" maximum:"10000" doc:"The same sku twice is added up, to at most 10,000."`
 }
 
-type shippingAddress struct {
+type deliverTo struct {
 	Name       string `json:"name" minLength:"1" maxLength:"200"`
 	Line1      string `json:"line1" minLength:"1" maxLength:"200"`
 	Line2      string `json:"line2,omitempty" maxLength:"200"`
@@ -33,7 +33,7 @@ type shippingAddress struct {
 	Phone      string `json:"phone,omitempty" maxLength:"40"`
 }
 
-type payment struct {
+type paymentMethod struct {
 	Method string `json:"method" minLength:"1" maxLength:"50" example:"card"`
 	Token  string `json:"token" minLength:"1" maxLength:"500" example:"tok_approve"`
 }
@@ -41,12 +41,12 @@ type payment struct {
 type placeOrder struct {
 	web.Prefer
 	Body struct {
-		CartID          string           `json:"cart_id,omitempty" doc:"Either this or items." maxLength:"50"`
-		Items           []line           `json:"items,omitempty" doc:"Either this or cart_id." maxItems:"500"`
-		ShippingAddress *shippingAddress `json:"shipping_address,omitempty" doc:"Either this or address_id."`
-		AddressID       string           `json:"address_id,omitempty" doc:"One of one's addresses." maxLength:"50"`
-		Payment         payment          `json:"payment"`
-		ExpectedTotal   *money.Money     `json:"expected_total,omitempty" doc:"The order is placed for this total or not at all."`
+		CartID          string        `json:"cart_id,omitempty" doc:"Either this or items." maxLength:"50"`
+		Items           []line        `json:"items,omitempty" doc:"Either this or cart_id." maxItems:"500"`
+		ShippingAddress *deliverTo    `json:"shipping_address,omitempty" doc:"Either this or address_id."`
+		AddressID       string        `json:"address_id,omitempty" doc:"One of one's addresses." maxLength:"50"`
+		Payment         paymentMethod `json:"payment"`
+		ExpectedTotal   *money.Money  `json:"expected_total,omitempty" doc:"The order is placed for this total or not at all."`
 	}
 }
 
@@ -75,13 +75,13 @@ type listOrders struct {
 	web.Page
 	Parts
 	Status       string    `query:"status" enum:"pending,confirmed,shipped,delivered,rejected,canceled"`
-	UserID       string    `query:"user_id" maxLength:"50" doc:"For staff: whose."`
+	UserID       string    `query:"user_id" format:"uuid" doc:"For staff: whose."`
 	PlacedAfter  time.Time `query:"placed_after"`
 	PlacedBefore time.Time `query:"placed_before"`
 }
 
 type orderList struct {
-	Body web.List[view]
+	Body web.List[expandedOrder]
 }
 
 type readOrder struct {
@@ -91,7 +91,7 @@ type readOrder struct {
 
 type orderAnswer struct {
 	ETag web.ETag `header:"ETag"`
-	Body view
+	Body expandedOrder
 }
 
 type orderHistory struct {
@@ -166,7 +166,7 @@ func (h routes) listOrders(ctx context.Context, in *listOrders) (*orderList, err
 		return nil, err
 	}
 	out := &orderList{}
-	out.Body.Items = make([]view, len(list))
+	out.Body.Items = make([]expandedOrder, len(list))
 	for i, v := range list {
 		out.Body.Items[i] = show(v, with)
 	}
@@ -196,16 +196,16 @@ func (h routes) getHistory(ctx context.Context, in *orderHistory) (*history, err
 	return out, nil
 }
 
-// view is an order with the parts that were asked for; what was not is left out.
-type view struct {
+// expandedOrder is an order with the parts that were asked for; what was not is left out.
+type expandedOrder struct {
 	orders.Order
 	User     web.Optional[service.User]      `json:"user,omitzero" doc:"With expand=user: null where users does not answer."`
 	Products web.Optional[[]service.Product] `json:"products,omitzero" doc:"With expand=products: null where catalog does not answer."`
 	Warnings []string                        `json:"warnings,omitzero" doc:"With expand: the modules that did not answer."`
 }
 
-func show(v service.View, with service.Expand) view {
-	shown := view{Order: v.Order}
+func show(v service.View, with service.Expand) expandedOrder {
+	shown := expandedOrder{Order: v.Order}
 	if with.User {
 		shown.User = web.Optional[service.User]{Set: true, Null: true}
 		if v.User != nil {

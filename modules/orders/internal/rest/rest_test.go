@@ -140,6 +140,7 @@ func TestACartFromMakingToCheckout(t *testing.T) {
 	s.refused(s.Do(t, http.MethodPut, item, object{"quantity": 1}, "If-Match", `"1-x"`), http.StatusPreconditionFailed, "precondition_failed")
 	s.refused(s.Do(t, http.MethodGet, "/carts/0193f3a0-0000-4000-8000-000000000000", nil), http.StatusNotFound, "orders.cart_not_found")
 	s.refused(s.Do(t, http.MethodDelete, "/carts/"+c.ID+"/items/unknown", nil), http.StatusNotFound, "orders.cart_item_not_found")
+	s.refused(s.Do(t, http.MethodPost, "/carts", object{"currency": ""}), http.StatusUnprocessableEntity, "invalid")
 	s.refused(s.Do(t, http.MethodPost, "/carts", object{"currency": "XYZ"}), http.StatusUnprocessableEntity, "money.unknown_currency")
 
 	checkout := object{"cart_id": c.ID, "shipping_address": home, "payment": object{"method": "card", "token": "tok_approve"}}
@@ -389,7 +390,7 @@ func TestLists(t *testing.T) {
 	}
 	require.Len(t, seen, 7)
 	require.Equal(t, placed[6].ID, seen[0])
-	for _, bad := range []string{"?limit=0", "?limit=201", "?limit=x", "?cursor=x", "?status=lost", "?placed_after=yesterday", "?sort=total", "?expand=payments"} {
+	for _, bad := range []string{"?limit=0", "?limit=201", "?limit=x", "?cursor=x", "?status=lost", "?placed_after=yesterday", "?sort=total", "?expand=payments", "?user_id=nonsense"} {
 		require.Equal(t, http.StatusUnprocessableEntity, s.ada.Do(t, http.MethodGet, "/orders"+bad, nil).Status, bad)
 	}
 	require.Equal(t, http.StatusUnauthorized, s.Do(t, http.MethodGet, "/orders", nil).Status)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"stoa/modules/catalog"
@@ -79,10 +80,11 @@ func (s *Service) PutCartItem(ctx context.Context, r CartItem) (orders.Cart, err
 		return orders.Cart{}, errs.ErrInvalid.Field("body.quantity", "must be from 1 to %d", orders.MaxQuantity)
 	}
 	// Whether the cart is there comes before what is asked to go into it.
-	if _, err := s.readCart(ctx, r.By, r.CartID); err != nil {
+	seen, err := s.readCart(ctx, r.By, r.CartID)
+	if err != nil {
 		return orders.Cart{}, err
 	}
-	offers, err := s.offers(ctx, []string{r.SKU})
+	offers, err := s.offers(ctx, append(skusOf(seen), r.SKU))
 	if err != nil {
 		return orders.Cart{}, err
 	}
@@ -90,17 +92,24 @@ func (s *Service) PutCartItem(ctx context.Context, r CartItem) (orders.Cart, err
 	if !forSale {
 		return orders.Cart{}, catalog.ErrVariantNotFound
 	}
-	if _, err := price(offer, r.Quantity); err != nil {
-		return orders.Cart{}, err
-	}
 	return s.changeCart(ctx, r, func(ctx context.Context, tx *db.Tx, cart store.Cart, now db.Time) error {
-		if !contains(cart, r.SKU) && len(cart.Items) >= orders.MaxLines {
-			return errs.ErrInvalid.Field("path.sku", "is one too many: a cart holds at most %d different variants", orders.MaxLines)
-		}
-		return store.PutCartItem(ctx, tx, cart.ID, store.CartItem{
+		item := store.CartItem{
 			SKU: r.SKU, Quantity: r.Quantity, ProductID: offer.ProductID, Title: offer.Title,
 			Price: offer.Price.Amount, Currency: offer.Price.Currency, AddedAt: now,
-		})
+		}
+		at := slices.IndexFunc(cart.Items, func(i store.CartItem) bool { return i.SKU == r.SKU })
+		switch {
+		case at >= 0:
+			cart.Items[at] = item
+		case len(cart.Items) >= orders.MaxLines:
+			return errs.ErrInvalid.Field("path.sku", "is one too many: a cart holds at most %d different variants", orders.MaxLines)
+		default:
+			cart.Items = append(cart.Items, item)
+		}
+		if _, err := show(cart, offers); err != nil {
+			return err // it would come to more than can be counted
+		}
+		return store.PutCartItem(ctx, tx, cart.ID, item)
 	})
 }
 
@@ -108,20 +117,19 @@ func (s *Service) PutCartItem(ctx context.Context, r CartItem) (orders.Cart, err
 // orders.ErrCartItemNotFound, orders.ErrCartCheckedOut, and what Match returns.
 func (s *Service) DeleteCartItem(ctx context.Context, r CartItem) (orders.Cart, error) {
 	return s.changeCart(ctx, r, func(ctx context.Context, tx *db.Tx, cart store.Cart, _ db.Time) error {
-		if !contains(cart, r.SKU) {
+		if !slices.Contains(skusOf(cart), r.SKU) {
 			return orders.ErrCartItemNotFound
 		}
 		return store.DeleteCartItem(ctx, tx, cart.ID, r.SKU)
 	})
 }
 
-func contains(c store.Cart, sku string) bool {
-	for _, i := range c.Items {
-		if i.SKU == sku {
-			return true
-		}
+func skusOf(c store.Cart) []string {
+	skus := make([]string, len(c.Items))
+	for i, item := range c.Items {
+		skus[i] = item.SKU
 	}
-	return false
+	return skus
 }
 
 // changeCart changes an open cart and gives it as it is then.
@@ -174,14 +182,16 @@ func (s *Service) offers(ctx context.Context, skus []string) (map[string]catalog
 
 // priced gives a cart with today's prices.
 func (s *Service) priced(ctx context.Context, c store.Cart) (orders.Cart, error) {
-	skus := make([]string, len(c.Items))
-	for i, item := range c.Items {
-		skus[i] = item.SKU
-	}
-	offers, err := s.offers(ctx, skus)
+	offers, err := s.offers(ctx, skusOf(c))
 	if err != nil {
 		return orders.Cart{}, err
 	}
+	return show(c, offers)
+}
+
+// show gives a cart with the prices of offers; a variant without one is not
+// for sale. Errors: money.ErrOverflow.
+func show(c store.Cart, offers map[string]catalog.Offer) (orders.Cart, error) {
 	cart := orders.Cart{
 		ID: c.ID, Currency: c.Currency, Items: make([]orders.CartItem, len(c.Items)),
 		Subtotal: money.Money{Currency: c.Currency}, ExpiresAt: c.ExpiresAt.Time, Version: c.Version,

@@ -344,6 +344,7 @@ func TestACrashAnywhereEndsWithAllOrNothing(t *testing.T) {
 						require.Equal(t, c.steps, s.steps(o.ID))
 						require.Equal(t, c.stock, s.stock("lamp"))
 						require.Equal(t, c.money, s.money(o.ID))
+						s.quiet()
 					})
 				})
 			}

@@ -88,7 +88,7 @@ func (s *Service) write(ctx context.Context, tx *db.Tx, d *draft) error {
 		return err
 	}
 	if d.Status != orders.StatusPending {
-		
+		tx.AfterCommit(func() { s.waiting.tell(d.Order) })
 	}
 	return nil
 }

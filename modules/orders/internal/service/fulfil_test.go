@@ -96,6 +96,7 @@ func TestACancellationThatComesAnywhereGivesEverythingBackOnce(t *testing.T) {
 						close(goOn)
 						pass(t, time.Second)
 
+						s.quiet()
 						now := s.order(o.ID)
 						if err != nil { // it was settled before
 							require.ErrorIs(t, err, orders.ErrInvalidTransition)

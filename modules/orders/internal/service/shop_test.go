@@ -239,6 +239,16 @@ func (s *shop) money(id string) string {
 	return fmt.Sprintf("%s %d-%d", p.Status, p.Captured.Amount, p.Refunded.Amount)
 }
 
+// quiet holds that nothing is left to do: no checkout, no event.
+func (s *shop) quiet() {
+	s.t.Helper()
+	for _, open := range []string{"sagas WHERE ended_at IS NULL", "inbox WHERE state <> 'done'", "outbox WHERE sent_at IS NULL"} {
+		var n int
+		require.NoError(s.t, s.db.Read().QueryRowContext(s.t.Context(), "SELECT count(*) FROM "+open).Scan(&n))
+		require.Zero(s.t, n, open)
+	}
+}
+
 // bubble runs a test in which time passes only while everything waits.
 func bubble(t *testing.T, test func(t *testing.T, s *shop)) {
 	t.Helper()

@@ -123,16 +123,16 @@ func count(t *testing.T, path string) figures {
 			continue
 		}
 		pieces, err := strconv.ParseInt(row[3], 10, 64)
-		require.NoError(t, err)
+		holds(t, err == nil, "%s pieces", row[3])
 		cancels := strings.HasPrefix(invoice, "C")
 		if pieces < 0 && !cancels {
 			written = append(written, writeOff{code, -pieces})
 			continue
 		}
-		require.Regexp(t, priced, price)
+		holds(t, priced.MatchString(price), "a price of %s", price)
 		whole, fraction, _ := strings.Cut(price, ".")
 		pennies, err := strconv.ParseInt(whole+(fraction + "00")[:2], 10, 64)
-		require.NoError(t, err)
+		holds(t, err == nil, "a price of %s", price)
 		if pennies == 0 {
 			continue
 		}

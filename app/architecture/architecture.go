@@ -146,7 +146,9 @@ func own(from, to room, layers ...string) bool {
 
 // arrows are the house's, one for each layer.
 var arrows = []arrow{
-	{"command", "cmd", func(_, to room) bool { return to.layer == "app" || to.layer == "wiring" || isPlatform(to) && to.name == "module" },
+	{"command", "cmd", func(_, to room) bool {
+		return to.layer == "app" || to.layer == "wiring" || isPlatform(to) && to.name == "module"
+	},
 		"a command only hands modules' wirings to app"},
 	{"composition", "app", func(_, to room) bool { return isPlatform(to) || to.layer == "app" || to.layer == "configs" },
 		"app composes what it is handed and knows no module"},

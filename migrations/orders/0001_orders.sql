@@ -77,7 +77,15 @@ CREATE TABLE shipping_addresses (
 );
 CREATE INDEX shipping_addresses_of_user ON shipping_addresses (user_id);
 
+-- Users who were deleted: what they order while their last access token runs
+-- out leaves no address behind.
+CREATE TABLE erased_users (
+    user_id   TEXT   PRIMARY KEY,
+    erased_at BIGINT NOT NULL
+);
+
 -- +goose Down
+DROP TABLE erased_users;
 DROP TABLE shipping_addresses;
 DROP TABLE orders;
 DROP TABLE order_events;

@@ -11,7 +11,8 @@ import (
 
 // Listen serves on http.addr until Shutdown.
 func (s *Server) Listen() error {
-	l, err := net.Listen("tcp", s.cfg.Addr)
+	var listen net.ListenConfig
+	l, err := listen.Listen(context.Background(), "tcp", s.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("listen for clients: %w", err)
 	}

@@ -223,7 +223,7 @@ func TestAKilledCommandIsEndedByTheShop(t *testing.T) {
 	require.Equal(t, syscall.SIGKILL, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(), "%s", said)
 
 	// The shop serves again, when the killed one's lease has run out.
-	c := clock.NewFake(time.Now().Add(time.Hour), 1) //nolint:forbidigo // the other process has no other clock
+	c := clock.NewFake(time.Now().Add(time.Hour), 1)
 	s := openShop(t, dir, c)
 	out, _, err := s.run(t.Context(), "", "export")
 	require.NoError(t, err)

@@ -278,7 +278,7 @@ func TestAKilledImportGoesOn(t *testing.T) {
 	path := filepath.Join(dir, "many.csv")
 	require.NoError(t, os.WriteFile(path, []byte(manyProducts(products)), 0o600))
 	killedImport(t, dir, childFile+"="+path, childAge+"=0", childID+"=1700")
-	s := openImportingIn(t, dir, clock.NewFake(time.Now().Add(time.Hour), 3)) //nolint:forbidigo // the other process has no other clock
+	s := openImportingIn(t, dir, clock.NewFake(time.Now().Add(time.Hour), 3))
 	var id string
 	require.NoError(t, s.db.Read().QueryRowContext(t.Context(), `SELECT id FROM imports`).Scan(&id))
 	done := func() int64 {
@@ -320,7 +320,7 @@ func TestTheNextCommandEndsWhatAKilledOneLeft(t *testing.T) {
 	path := filepath.Join(dir, "many.csv")
 	require.NoError(t, os.WriteFile(path, []byte(manyProducts(1000)), 0o600))
 	killedImport(t, dir, childFile+"="+path, childAge+"=0", childID+"=1700")
-	s := openImportingIn(t, dir, clock.NewFake(time.Now().Add(time.Hour), 3)) //nolint:forbidigo // the other process has no other clock
+	s := openImportingIn(t, dir, clock.NewFake(time.Now().Add(time.Hour), 3))
 	i := s.good(t, "slug,title,sku,price\np-999,Newest,p-999-s,1\n", csvFile)
 	require.EqualValues(t, 1, i.ProductsUpdated)
 	require.Equal(t, "Newest", s.product(t, "p-999").Title)

@@ -293,5 +293,8 @@ func TestADeletedUserIsErased(t *testing.T) {
 		o.ShippingAddress = nil
 		require.Equal(t, o, s.order(o.ID), "the order stays, for the books")
 		require.Equal(t, other, s.order(other.ID))
+
+		late := s.buy("tok_approve", "lamp") // while her token runs out
+		require.Nil(t, s.order(late.ID).ShippingAddress)
 	})
 }

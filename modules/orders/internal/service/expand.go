@@ -26,9 +26,10 @@ type View struct {
 	Warnings []string
 }
 
-// The parts, by the contracts of those who own them.
 type (
-	User    = users.User
+	// User is users' part of an order.
+	User = users.User
+	// Product is catalog's.
 	Product = catalog.Product
 )
 

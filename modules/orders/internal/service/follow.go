@@ -48,5 +48,7 @@ func (s *Service) heard(id string, at time.Time, f fact) db.Effect {
 // OnUserDeleted erases where a user's orders went, and their carts. The orders
 // stay: the shop has to account for them.
 func (s *Service) OnUserDeleted(_ context.Context, _ bus.Event, u users.Deleted) (db.Effect, error) {
-	return func(ctx context.Context, tx *db.Tx) error { return store.EraseUser(ctx, tx, u.UserID) }, nil
+	return func(ctx context.Context, tx *db.Tx) error {
+		return store.EraseUser(ctx, tx, u.UserID, db.NewTime(s.Clock.Now()))
+	}, nil
 }

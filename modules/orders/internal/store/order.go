@@ -90,8 +90,10 @@ var (
 	// readOrder gives every order, or the owner's.
 	readOrder = db.NewStatement(`SELECT ` + orderColumns + `, a.address FROM orders AS o
 		LEFT JOIN shipping_addresses AS a ON a.order_id = o.id WHERE o.id = $1 AND ($2 = '' OR o.user_id = $2)`)
-	insertAddress = db.NewStatement(`INSERT INTO shipping_addresses (order_id, user_id, address) VALUES ($1, $2, $3)`)
-	eraseAddress  = db.NewStatement(`DELETE FROM shipping_addresses WHERE user_id = $1`)
+	insertAddress = db.NewStatement(`INSERT INTO shipping_addresses (order_id, user_id, address)
+		SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM erased_users WHERE user_id = $2)`)
+	eraseAddress = db.NewStatement(`DELETE FROM shipping_addresses WHERE user_id = $1`)
+	insertErased = db.NewStatement(`INSERT INTO erased_users (user_id, erased_at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`)
 )
 
 func (o *Order) values() []any {
@@ -201,7 +203,7 @@ func listQuery(c db.Conn, f Filter, limit int) *bun.SelectQuery {
 	return q
 }
 
-// InsertAddress keeps where an order goes.
+// InsertAddress keeps where an order goes, unless its user was erased.
 func InsertAddress(ctx context.Context, tx *db.Tx, orderID, userID string, a orders.ShippingAddress) error {
 	if _, err := insertAddress.Exec(ctx, tx, orderID, userID, db.NewJSON(a)); err != nil {
 		return fmt.Errorf("insert shipping address: %w", err)
@@ -209,8 +211,12 @@ func InsertAddress(ctx context.Context, tx *db.Tx, orderID, userID string, a ord
 	return nil
 }
 
-// EraseUser deletes the shipping addresses and carts of a user; the orders stay.
-func EraseUser(ctx context.Context, tx *db.Tx, userID string) error {
+// EraseUser deletes the shipping addresses and carts of a user, for good; the
+// orders stay.
+func EraseUser(ctx context.Context, tx *db.Tx, userID string, now db.Time) error {
+	if _, err := insertErased.Exec(ctx, tx, userID, now); err != nil {
+		return fmt.Errorf("erase user: %w", err)
+	}
 	for _, s := range []*db.Statement{eraseAddress, eraseCarts} {
 		if _, err := s.Exec(ctx, tx, userID); err != nil {
 			return fmt.Errorf("erase user: %w", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -139,7 +140,7 @@ func walkText(at, name string, value any) error {
 // problem holds an answer to be a whole problem that tells nothing of the inside.
 func (a *Answer) problem(t testing.TB) Problem {
 	t.Helper()
-	if a.Method == "HEAD" { //nolint:usestdlibvars // as the document names it
+	if a.Method == http.MethodHead {
 		return Problem{Status: a.Status}
 	}
 	require.Equal(t, "application/problem+json", strings.Split(a.Header.Get("Content-Type"), ";")[0], "%s", a)

@@ -128,7 +128,7 @@ func (r *request) read(limit int64) error {
 	if int64(length) > limit {
 		return tooLarge(limit)
 	}
-	stream := r.http.RequestBodyStream()
+	stream := wholeBody(r.http)
 	if stream == nil {
 		r.body.read = true
 		return nil

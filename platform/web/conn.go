@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"stoa/platform/clock"
 )
 
@@ -18,6 +20,7 @@ type conn struct {
 	reads       deadlines
 	writes      deadlines
 	linger      atomic.Bool
+	ended       atomic.Bool // the client sends nothing more
 	once        sync.Once
 	closeFailed error
 }
@@ -64,7 +67,36 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return c.Conn.Read(p)
+	n, err := c.Conn.Read(p)
+	if err == io.EOF {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// wholeBody gives the body of a request whose end cannot be mistaken.
+// fasthttp takes a connection that ends between two chunks for the end of the
+// body, but without its last chunk a body is not whole (RFC 9112 §8).
+func wholeBody(c *fasthttp.RequestCtx) io.Reader {
+	stream := c.RequestBodyStream()
+	own, ok := c.Conn().(*conn)
+	if stream == nil || !ok || c.Request.Header.ContentLength() != -1 {
+		return stream
+	}
+	return chunkedBody{stream, own}
+}
+
+type chunkedBody struct {
+	io.Reader
+	conn *conn
+}
+
+func (b chunkedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF && b.conn.ended.Load() {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // Write writes until the deadline for it, give or take the listener's slack.

@@ -31,6 +31,10 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 		r.fail(err)
 		return
 	}
+	// fasthttp minds the case of this word, which has none (RFC 9110 §7.6.1).
+	if wish := c.Request.Header.Peek(fasthttp.HeaderConnection); len(wish) > 0 && bytes.EqualFold(wish, []byte("close")) {
+		c.SetConnectionClose()
+	}
 	if s.cors(r) {
 		return
 	}
@@ -143,9 +147,10 @@ func framed(raw []byte) bool {
 		}
 		line := raw[:end]
 		raw = raw[end+1:]
-		switch line[0] | 0x20 {
-		case ' ', '\t' | 0x20:
+		if len(line) > 1 && !isField(line) {
 			return false
+		}
+		switch line[0] | 0x20 {
 		case 't':
 			if coding, ok := named(line, "transfer-encoding:"); ok {
 				if chunked = true; !bytes.EqualFold(coding, []byte("chunked")) {
@@ -159,6 +164,21 @@ func framed(raw []byte) bool {
 		}
 	}
 	return !chunked || !sized
+}
+
+// isField tells whether a line begins with the name of a field and a colon
+// (RFC 9110 §5.1): a line that is continued does not, nor one with a blank in it.
+func isField(line []byte) bool {
+	colon := bytes.IndexByte(line, ':')
+	if colon < 1 {
+		return false
+	}
+	for _, b := range line[:colon] {
+		if b <= ' ' || b >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, b) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // named gives the value of a line where it is of the field with that name.

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -139,6 +141,12 @@ func (r *request) fail(err error) {
 	resp.SetBodyRaw(body.Bytes())
 	if e.RetryAfter > 0 {
 		resp.Header.Set(fasthttp.HeaderRetryAfter, seconds(e.RetryAfter))
+		if e.Kind == errs.TooMany && len(resp.Header.Peek(headerRateLimit)) == 0 {
+			// A limit that a module keeps itself: one try after each wait.
+			_, name, _ := strings.Cut(e.Code, ".")
+			resp.Header.Set(headerRateLimit, fmt.Sprintf("%q;r=0;t=%s", name, seconds(e.RetryAfter)))
+			resp.Header.Set(headerRateLimitPolicy, fmt.Sprintf("%q;q=1;w=%s", name, seconds(e.RetryAfter)))
+		}
 	}
 	if status == http.StatusUnauthorized && len(resp.Header.Peek(fasthttp.HeaderWWWAuthenticate)) == 0 {
 		resp.Header.Set(fasthttp.HeaderWWWAuthenticate, challenge)

@@ -102,7 +102,7 @@ func (u *uploadReader) Read(p []byte) (int, error) {
 	if err := u.ctx.Err(); err != nil {
 		return 0, err
 	}
-	stream := r.http.RequestBodyStream()
+	stream := wholeBody(r.http)
 	if stream == nil || r.body.read {
 		return 0, io.EOF
 	}

@@ -13,6 +13,7 @@ import (
 	"stoa/modules/orders"
 	"stoa/modules/orders/internal/service"
 	"stoa/modules/users"
+	"stoa/platform/clock"
 	"stoa/platform/config"
 	"stoa/platform/errs"
 	"stoa/platform/money"
@@ -303,4 +304,29 @@ func TestSettingsAreChecked(t *testing.T) {
 	require.Equal(t, service.Shop{
 		Currency: "EUR", Shipping: map[string]int64{"EUR": 450}, Tax: service.Tax{Rates: map[string]money.Rate{"DE": money.BasisPoints(1900)}},
 	}, shop)
+}
+
+// stuck is a clock whose randomness is the same twice.
+type stuck struct {
+	clock.Clock
+	left int
+}
+
+func (s *stuck) Read(p []byte) (int, error) {
+	if s.left > 0 {
+		s.left--
+		clear(p)
+		return len(p), nil
+	}
+	return s.Clock.Read(p)
+}
+
+func TestNoTwoOrdersHaveOneNumber(t *testing.T) {
+	bubble(t, func(t *testing.T, s *shop) {
+		s.sell("lamp", usd(500), 5)
+		s.open()
+		s.Clock = &stuck{s.Clock, 2}
+		require.Equal(t, "00000-00000", s.buy("tok_approve", "lamp").Number)
+		require.NotEqual(t, "00000-00000", s.buy("tok_approve", "lamp").Number)
+	})
 }

@@ -20,6 +20,7 @@ type conn struct {
 	reads       deadlines
 	writes      deadlines
 	linger      atomic.Bool
+	spoke       atomic.Bool // the client has sent something
 	ended       atomic.Bool // the client sends nothing more
 	once        sync.Once
 	closeFailed error
@@ -68,8 +69,11 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := c.Conn.Read(p)
-	if err == io.EOF {
+	switch {
+	case err == io.EOF:
 		c.ended.Store(true)
+	case n > 0 && !c.spoke.Load():
+		c.spoke.Store(true)
 	}
 	return n, err
 }

@@ -34,6 +34,10 @@ func (l *listener) Close() error { return l.close() }
 // new ones are begun.
 const settle = 50 * time.Millisecond
 
+// silence is how long a connection that has not said anything yet may go on
+// saying nothing while the server stops.
+const silence = 2 * time.Second
+
 // Accept gives the next connection, and io.EOF once there will be none.
 func (l *listener) Accept() (net.Conn, error) {
 	pause := firstPause
@@ -94,6 +98,11 @@ func (l *listener) forget(c *conn) {
 func (l *listener) retire() {
 	l.mu.Lock()
 	l.retired = true
+	for c := range l.conns {
+		if !c.spoke.Load() {
+			extendRead(c.Conn, silence)
+		}
+	}
 	l.mu.Unlock()
 	refuseConnections(l.Listener)
 	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); !ok || d.SetDeadline(from(settle)) != nil {

@@ -93,6 +93,9 @@ func (im *importer) end(ctx context.Context, i store.Import, status, failure str
 	}
 	im.log.Log(ctx, level, "import ended", "import", i.ID, "status", status, "dry_run", i.DryRun, "rows", i.RowsDone,
 		"created", i.Created, "updated", i.Updated, "unchanged", i.Same, "errors", i.Errors)
+	if !i.DryRun && i.Created+i.Updated > 0 {
+		im.tidySearch(ctx)
+	}
 	return nil
 }
 

@@ -243,3 +243,21 @@ func (s *Service) viewsOf(ctx context.Context, numbers []int64) ([]*View, error)
 	}
 	return slices.DeleteFunc(views, func(v *View) bool { return v == nil }), err
 }
+
+// tidySearch merges what a large change has left of the index of words in many
+// pieces. Between its steps others write; where it ends early, searches only
+// take longer.
+func (s *Service) tidySearch(ctx context.Context) {
+	for begin, more := true, true; more; begin = false {
+		err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+			more, err = store.MergeSearch(ctx, tx, begin)
+			return err
+		})
+		if err != nil {
+			if ctx.Err() == nil {
+				s.log.WarnContext(ctx, "the search index is not merged", "error", err)
+			}
+			return
+		}
+	}
+}

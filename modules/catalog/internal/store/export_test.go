@@ -4,10 +4,10 @@ package store
 func Plans() map[string]string {
 	plans := map[string]string{
 		"sku":                            skuSQL,
-		"relevant in title, one status":  relevantSQL("title_search", "", oneStatus),
-		"relevant in title, all":         relevantSQL("title_search", "", allStatuses),
-		"relevant elsewhere, one status": relevantSQL("product_search", notInTitle, oneStatus),
-		"relevant elsewhere, all":        relevantSQL("product_search", notInTitle, allStatuses),
+		"relevant in title, one status":  titledSQL.ofStatus,
+		"relevant in title, all":         titledSQL.ofAll,
+		"relevant elsewhere, one status": elsewhereSQL.ofStatus,
+		"relevant elsewhere, all":        elsewhereSQL.ofAll,
 	}
 	for order, q := range map[Order]orderingQueries{
 		ByAge: orderingSQL("", false), ByAgeDesc: orderingSQL("", true), ByPrice: orderingSQL("price", false),

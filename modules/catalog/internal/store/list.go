@@ -72,6 +72,7 @@ const (
 	argMatch
 	argPrefix
 	argPrefixEnd
+	argTitled
 )
 
 // conditions hold a row of listings, l, against a Filter. They are the same in
@@ -265,7 +266,7 @@ func List(ctx context.Context, c db.Conn, o Order, f Filter, after Position, lim
 // but that of relevance. It looks at all that match.
 func ListMatching(ctx context.Context, c db.Conn, q Query, o Order, f Filter, after Position, limit int) ([]Position, error) {
 	by := orderings[o]
-	return positions(by.matching.of(f).Query(ctx, c, append(by.args(f, after, limit), q.Words)...))
+	return positions(by.matching.of(f).Query(ctx, c, append(by.args(f, after, limit), q.Any)...))
 }
 
 func positions(rows *sql.Rows, err error) ([]Position, error) {
@@ -290,75 +291,4 @@ var skuSQL = fmt.Sprintf(`SELECT l.product, 0, '' FROM variants w CROSS JOIN lis
 // ListSKU gives the place of the product that has a SKU: a list of at most one.
 func ListSKU(ctx context.Context, c db.Conn, sku string, f Filter, after Position) ([]Position, error) {
 	return positions(bySKU.Query(ctx, c, append(f.args(0, after.Number, 1), sku)...))
-}
-
-// The tiers of relevance.
-const (
-	tierPrefix = iota
-	tierTitle
-	tierElsewhere
-	tiers
-)
-
-// inTitle and elsewhere read what has all words of a query in its title, and
-// what has them anywhere else, the newest first.
-var (
-	inTitle   = queries{relevantSQL("title_search", "", oneStatus), relevantSQL("title_search", "", allStatuses)}.prepare()
-	elsewhere = queries{relevantSQL("product_search", notInTitle, oneStatus), relevantSQL("product_search", notInTitle, allStatuses)}.prepare()
-)
-
-var notInTitle = fmt.Sprintf(` AND s.rowid NOT IN (SELECT rowid FROM title_search WHERE title_search MATCH $%d)`, argMatch)
-
-func relevantSQL(index, condition, status string) string {
-	return fmt.Sprintf(`SELECT l.product, 0, '' FROM %[1]s s CROSS JOIN listings l
-		ON l.scope = $%[2]d AND l.product = s.rowid AND %[3]s
-		WHERE %[1]s MATCH $%[4]d AND $%[5]d = $%[5]d AND s.rowid < $%[6]d AND NOT (l.title >= $%[7]d AND l.title < $%[8]d)`,
-		index, argScope, status, argMatch, argKey, argNumber, argPrefix, argPrefixEnd) + condition + conditions + ` ORDER BY s.rowid DESC` + limit
-}
-
-// ListRelevant gives the places of the products that match a query, the best
-// first: those whose title begins with it, by title; then those that have its
-// words in their title, and then those that have them anywhere, the newest first.
-//
-// To rank all that matches (bm25) would cost as much as there is of it:
-// milliseconds for a common word in 20,000 products. This costs what is shown.
-func ListRelevant(ctx context.Context, c db.Conn, q Query, f Filter, after Position, limit int) ([]Position, error) {
-	var list []Position
-	if after.Tier == tierPrefix {
-		begin := after
-		if after.Number == 0 {
-			begin = Position{Title: q.Prefix}
-		}
-		found, err := List(ctx, c, ByTitle, f, begin, limit)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range found {
-			if !strings.HasPrefix(p.Title, q.Prefix) {
-				break
-			}
-			list = append(list, p)
-		}
-		after = Position{Tier: tierTitle}
-	}
-	for tier := after.Tier; tier < tiers && len(list) < limit; tier++ {
-		read, before := inTitle, after.Number
-		if tier == tierElsewhere {
-			read = elsewhere
-		}
-		if before == 0 {
-			before = math.MaxInt64
-		}
-		found, err := positions(read.of(f).Query(ctx, c,
-			append(f.args(0, before, limit-len(list)), q.Words, q.Prefix, q.Prefix+"\U0010ffff")...))
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range found {
-			p.Tier = tier
-			list = append(list, p)
-		}
-		after = Position{}
-	}
-	return list, nil
 }

@@ -111,9 +111,10 @@ const maxWords = 32
 type Query struct {
 	// Prefix is the text itself, folded: a title that begins with it matches best.
 	Prefix string
-	// Words is the expression of the index for what has all words. The last may
-	// be the beginning of one.
-	Words string
+	// Any is the expression of the index for what has all words, where the last
+	// may be the beginning of one; Whole that for what has the last whole, and
+	// Begun that for the rest.
+	Any, Whole, Begun string
 }
 
 // ParseQuery turns what a person typed into a query. Whatever it is, it becomes
@@ -127,8 +128,49 @@ func ParseQuery(text string) (Query, bool) {
 	if len(list) == 0 {
 		return Query{}, false
 	}
-	return Query{Prefix: foldLine(text), Words: `"` + strings.Join(list[:min(len(list), maxWords)], `" AND "`) + `"*`}, true
+	whole := `"` + strings.Join(list[:min(len(list), maxWords)], `" AND "`) + `"`
+	return Query{Prefix: foldLine(text), Any: whole + `*`, Whole: whole, Begun: `(` + whole + `*) NOT (` + whole + `)`}, true
 }
 
 // foldLine folds a text that stands on one line, for which spaces do not count.
 func foldLine(text string) string { return strings.Join(strings.Fields(Fold(text)), " ") }
+
+// mergePages is how many pages of the index one step of merging writes.
+const mergePages = 200
+
+var (
+	beginMerge = []*db.Statement{
+		db.NewStatement(`INSERT INTO product_search (product_search, rank) VALUES ('merge', -$1)`),
+		db.NewStatement(`INSERT INTO title_search (title_search, rank) VALUES ('merge', -$1)`),
+	}
+	goOnMerging = []*db.Statement{
+		db.NewStatement(`INSERT INTO product_search (product_search, rank) VALUES ('merge', $1)`),
+		db.NewStatement(`INSERT INTO title_search (title_search, rank) VALUES ('merge', $1)`),
+	}
+	totalChanges = db.NewStatement(`SELECT total_changes()`)
+)
+
+// MergeSearch does a step of merging the index of words into one piece, begin
+// tells that it is the first; it tells whether there is more to do. Products are
+// found all the while, and sooner after it: a search looks into every piece, and
+// an import leaves many (https://www.sqlite.org/fts5.html#the_merge_command).
+func MergeSearch(ctx context.Context, tx *db.Tx, begin bool) (more bool, err error) {
+	statements := goOnMerging
+	if begin {
+		statements = beginMerge
+	}
+	for _, step := range statements {
+		var before, after int64
+		if err := totalChanges.QueryRow(ctx, tx).Scan(&before); err != nil {
+			return false, err
+		}
+		if _, err := step.Exec(ctx, tx, mergePages); err != nil {
+			return false, err
+		}
+		if err := totalChanges.QueryRow(ctx, tx).Scan(&after); err != nil {
+			return false, err
+		}
+		more = more || after-before >= 2
+	}
+	return more, nil
+}

@@ -342,6 +342,8 @@ func TestAKeyPlacesOneOrder(t *testing.T) {
 	}
 	first := place("wait=10")
 	require.Equal(t, http.StatusCreated, first.Status)
+	plain := s.ada.Do(t, http.MethodPost, "/orders", body("tok_approve", line("lamp", 1)))
+	require.NotContains(t, plain.Header, "Preference-Applied", "nothing was preferred")
 	again := place("wait=20")
 	require.Equal(t, first.Body, again.Body, "a preference is no part of the request")
 	require.Equal(t, "true", again.Header.Get("Idempotent-Replayed"))
@@ -349,7 +351,7 @@ func TestAKeyPlacesOneOrder(t *testing.T) {
 		http.StatusUnprocessableEntity, "idempotency.key_reused")
 	require.Equal(t, http.StatusCreated, s.bob.Do(t, http.MethodPost, "/orders", body("tok_approve", line("lamp", 1)), "Idempotency-Key", "k").Status,
 		"keys are each caller's own")
-	require.Len(t, s.list(s.staff, "").Items, 2)
+	require.Len(t, s.list(s.staff, "").Items, 3)
 }
 
 func TestLists(t *testing.T) {

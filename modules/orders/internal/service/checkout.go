@@ -50,7 +50,7 @@ func (s *Service) reserveStock(ctx context.Context, id string, c *checkout) (db.
 	if err != nil {
 		return nil, err
 	}
-	return s.happened(id, stockReserved{ExpiresAt: r.ExpiresAt}), nil
+	return s.happened(id, stockReserved{ExpiresAt: r.ExpiresAt.UTC()}), nil
 }
 
 func (s *Service) releaseStock(ctx context.Context, id string, _ *checkout) (db.Effect, error) {

@@ -76,12 +76,20 @@ func common(lower string) bool {
 	return found || repeats(lower) || row(lower)
 }
 
-// longestUnit is how many bytes are "a few characters".
-const longestUnit = 6
+const (
+	// longestUnit is how many bytes are "a few characters".
+	longestUnit = 6
+	// longestRepeated is how many bytes a repetition may have to be common:
+	// nobody's list holds longer ones.
+	longestRepeated = 24
+)
 
 // repeats tells whether a text is a short one said again and again, as
 // "qwertyqwerty" and "ababababab" are.
 func repeats(text string) bool {
+	if len(text) > longestRepeated {
+		return false
+	}
 	for unit := 1; unit <= longestUnit && 2*unit <= len(text); unit++ {
 		if text[unit:] == text[:len(text)-unit] {
 			return true

@@ -45,9 +45,9 @@ func (w *world) printedAccounts(t testing.TB, printed string) []*Caller {
 }
 
 func demoShop(t *testing.T, shared *world) {
-	w := &world{topology: shared.topology, dir: t.TempDir(), client: newClient()}
+	w := &world{topology: shared.topology, client: newClient()}
 	t.Cleanup(w.client.CloseIdleConnections)
-	w.Shop = shared.topology.Start(t, w.dir, "--demo", "ratelimit.enabled=false")
+	w.Shop = shared.topology.Start(t, t.TempDir(), "--demo", "ratelimit.enabled=false")
 	w.anyone = &Caller{url: w.URL(), client: w.client}
 	eventually(t, checkoutTimeout, "it says how to sign in", func() error {
 		if len(emails.FindAllString(w.Output(), -1)) < 2 {

@@ -14,7 +14,6 @@ type world struct {
 	Shop
 	topology Topology
 	client   *http.Client
-	dir      string
 
 	anyone *Caller // a stranger
 	admin  *Caller
@@ -41,10 +40,9 @@ func open(t testing.TB, topology Topology, set ...string) *world {
 // openEmpty starts a shop with an admin only, who is its staff as well.
 func openEmpty(t testing.TB, topology Topology, set ...string) *world {
 	t.Helper()
-	dir := t.TempDir()
-	w := &world{topology: topology, dir: dir, client: newClient()}
+	w := &world{topology: topology, client: newClient()}
 	t.Cleanup(w.client.CloseIdleConnections)
-	w.Shop = topology.Start(t, dir, append([]string{"ratelimit.enabled=false"}, set...)...)
+	w.Shop = topology.Start(t, t.TempDir(), append([]string{"ratelimit.enabled=false"}, set...)...)
 	w.anyone = &Caller{url: w.URL(), client: w.client}
 	email := unique("admin") + "@example.com"
 	made := w.Command(t, goodPassword+"\n", "users", "create-admin", "--email", email, "--password-stdin")

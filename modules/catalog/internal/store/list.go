@@ -114,7 +114,7 @@ var (
 
 // ordering is how one Order is read.
 type ordering struct {
-	key  func(Position) any // what the first column sorted by is compared with; nil where that is the number
+	key  func(*Position) any // what the first column sorted by is held in; nil where that is the number
 	desc bool
 	// along is the beginning of an index, or three such beginnings merged: for
 	// scopes that have one.
@@ -128,12 +128,12 @@ type ordering struct {
 var orderings = map[Order]*ordering{
 	ByAge:       newOrdering(orderingSQL("", false), nil),
 	ByAgeDesc:   newOrdering(orderingSQL("", true), nil),
-	ByPrice:     newOrdering(orderingSQL("price", false), func(p Position) any { return p.Price }),
-	ByPriceDesc: newOrdering(orderingSQL("price", true), func(p Position) any { return p.Price }),
-	ByTitle:     newOrdering(orderingSQL("title", false), func(p Position) any { return p.Title }),
+	ByPrice:     newOrdering(orderingSQL("price", false), func(p *Position) any { return &p.Price }),
+	ByPriceDesc: newOrdering(orderingSQL("price", true), func(p *Position) any { return &p.Price }),
+	ByTitle:     newOrdering(orderingSQL("title", false), func(p *Position) any { return &p.Title }),
 }
 
-func newOrdering(q orderingQueries, key func(Position) any) *ordering {
+func newOrdering(q orderingQueries, key func(*Position) any) *ordering {
 	return &ordering{key: key, desc: q.desc, along: q.along.prepare(), sorted: q.sorted.prepare(), matching: q.matching.prepare()}
 }
 
@@ -158,13 +158,13 @@ func orderingSQL(column string, desc bool) orderingQueries {
 	}
 	after := fmt.Sprintf(` AND (l.%s, l.product) %s ($%d, $%d)`, column, beyond, argKey, argNumber)
 	ordered := fmt.Sprintf(` ORDER BY l.%s %s, l.product %s`, column, direction, direction) + limit
-	read := map[string]string{"price": `l.price AS price, '' AS title`, "title": `0 AS price, l.title AS title`}[column]
+	read := fmt.Sprintf(`l.product AS product, l.%[1]s AS %[1]s`, column)
 	if column == "" {
 		after = fmt.Sprintf(` AND $%[1]d = $%[1]d AND l.product %[2]s $%[3]d`, argKey, beyond, argNumber)
 		ordered = fmt.Sprintf(` ORDER BY l.product %s`, direction) + limit
-		read = `0 AS price, '' AS title`
+		read = `l.product AS product`
 	}
-	from := fmt.Sprintf(`SELECT l.product AS product, %s FROM listings l WHERE l.scope = $%d AND `, read, argScope)
+	from := fmt.Sprintf(`SELECT %s FROM listings l WHERE l.scope = $%d AND `, read, argScope)
 	along := func(status string) string {
 		query := from + status + after + conditions
 		if column != "" {
@@ -173,7 +173,7 @@ func orderingSQL(column string, desc bool) orderingQueries {
 		return query + ordered
 	}
 	matching := func(status string) string {
-		return fmt.Sprintf(`SELECT l.product, %s FROM product_search s CROSS JOIN listings l
+		return fmt.Sprintf(`SELECT %s FROM product_search s CROSS JOIN listings l
 			ON l.scope = $%d AND l.product = s.rowid AND %s WHERE product_search MATCH $%d`, read, argScope, status, argMatch) +
 			after + conditions + ordered
 	}
@@ -249,7 +249,7 @@ func (by *ordering) args(f Filter, after Position, limit int) []any {
 	if by.key == nil {
 		return f.args(0, after.Number, limit)
 	}
-	return f.args(by.key(after), after.Number, limit)
+	return f.args(by.key(&after), after.Number, limit) // database/sql takes a pointer for what it points to
 }
 
 // List gives the places of the products that come after a position.
@@ -259,23 +259,28 @@ func List(ctx context.Context, c db.Conn, o Order, f Filter, after Position, lim
 	if err != nil {
 		return nil, err
 	}
-	return positions(statements.of(f).Query(ctx, c, by.args(f, after, limit)...))
+	rows, err := statements.of(f).Query(ctx, c, by.args(f, after, limit)...)
+	return positions(rows, err, by.key)
 }
 
 // ListMatching gives the same of the products that match a query, in any order
 // but that of relevance. It looks at all that match.
 func ListMatching(ctx context.Context, c db.Conn, q Query, o Order, f Filter, after Position, limit int) ([]Position, error) {
 	by := orderings[o]
-	return positions(by.matching.of(f).Query(ctx, c, append(by.args(f, after, limit), q.Any)...))
+	rows, err := by.matching.of(f).Query(ctx, c, append(by.args(f, after, limit), q.Any)...)
+	return positions(rows, err, by.key)
 }
 
-func positions(rows *sql.Rows, err error) ([]Position, error) {
+// positions reads the number of products, and what the key is held in.
+func positions(rows *sql.Rows, err error, key func(*Position) any) ([]Position, error) {
 	var list []Position
 	err = each(rows, err, func(rows *sql.Rows) error {
-		var p Position
-		err := rows.Scan(&p.Number, &p.Price, &p.Title)
-		list = append(list, p)
-		return err
+		list = append(list, Position{})
+		p := &list[len(list)-1]
+		if key == nil {
+			return rows.Scan(&p.Number)
+		}
+		return rows.Scan(&p.Number, key(p))
 	})
 	return list, err
 }
@@ -283,12 +288,13 @@ func positions(rows *sql.Rows, err error) ([]Position, error) {
 // bySKU is the list of the product that a variant belongs to.
 var bySKU = db.NewStatement(skuSQL)
 
-var skuSQL = fmt.Sprintf(`SELECT l.product, 0, '' FROM variants w CROSS JOIN listings l
+var skuSQL = fmt.Sprintf(`SELECT l.product FROM variants w CROSS JOIN listings l
 	ON l.scope = $%[1]d AND l.product = w.product AND l.%[2]s
 	WHERE w.sku = $%[3]d AND ($%[4]d = '' OR l.status = $%[4]d) AND $%[5]d = $%[5]d AND l.product > $%[6]d`,
 	argScope, anyStatus, argMatch, argStatus, argKey, argNumber) + conditions + limit
 
 // ListSKU gives the place of the product that has a SKU: a list of at most one.
 func ListSKU(ctx context.Context, c db.Conn, sku string, f Filter, after Position) ([]Position, error) {
-	return positions(bySKU.Query(ctx, c, append(f.args(0, after.Number, 1), sku)...))
+	rows, err := bySKU.Query(ctx, c, append(f.args(0, after.Number, 1), sku)...)
+	return positions(rows, err, nil)
 }

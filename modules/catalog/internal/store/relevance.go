@@ -37,7 +37,7 @@ var (
 
 func relevantSQL(index, condition string) queries {
 	of := func(status string) string {
-		return fmt.Sprintf(`SELECT l.product, 0, '' FROM %[1]s s CROSS JOIN listings l
+		return fmt.Sprintf(`SELECT l.product FROM %[1]s s CROSS JOIN listings l
 			ON l.scope = $%[2]d AND l.product = s.rowid AND %[3]s
 			WHERE %[1]s MATCH $%[4]d AND $%[5]d = $%[5]d AND s.rowid < $%[6]d AND $%[7]d = $%[7]d
 			AND NOT (l.title >= $%[8]d AND l.title < $%[9]d)`,
@@ -69,7 +69,8 @@ func ListRelevant(ctx context.Context, c db.Conn, q Query, f Filter, after Posit
 			before = math.MaxInt64
 		}
 		args := append(f.args(0, before, limit-len(list)), t.expression(q), q.Prefix, q.Prefix+"\U0010ffff", q.Any)
-		found, err := positions(t.of(f).Query(ctx, c, args...))
+		rows, err := t.of(f).Query(ctx, c, args...)
+		found, err := positions(rows, err, nil)
 		if err != nil {
 			return nil, err
 		}

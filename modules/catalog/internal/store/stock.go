@@ -25,7 +25,7 @@ func (s Stock) Available() int64 { return s.OnHand - s.Reserved }
 var (
 	getStock = db.NewStatement(`SELECT sku, product, on_hand, reserved FROM stock WHERE sku = $1`)
 	hold     = db.NewStatement(`UPDATE stock SET reserved = reserved + $2
-		WHERE sku = $1 AND on_hand - reserved >= $2 RETURNING sku, product, on_hand, reserved`)
+		WHERE sku = $1 AND product IS NOT NULL AND on_hand - reserved >= $2 RETURNING sku, product, on_hand, reserved`)
 	free = db.NewStatement(`UPDATE stock SET reserved = reserved - $2
 		WHERE sku = $1 RETURNING sku, product, on_hand, reserved`)
 	sell = db.NewStatement(`UPDATE stock SET on_hand = on_hand - $2, reserved = reserved - $2

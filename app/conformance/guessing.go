@@ -20,12 +20,12 @@ func guessing() []promise {
 }
 
 // sameTime holds two calls to take the same time, within 5 % of each other's
-// median. Noise of the machine is given five chances; a difference that is
+// median. Noise of the machine is given twenty chances; a difference that is
 // always there fails all of them.
 func sameTime(t *testing.T, samples int, one, other func()) {
 	t.Helper()
 	var told string
-	for range 5 {
+	for range 20 {
 		var a, b []time.Duration
 		for i := range samples {
 			// Neither is always the second.

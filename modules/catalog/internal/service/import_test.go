@@ -422,6 +422,23 @@ func TestStoppingACommandEndsItsImport(t *testing.T) {
 	require.Empty(t, left)
 }
 
+func TestCustomersSeeWhatWasImportedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := openImporting(t)
+	s.good(t, shirts, csvFile)
+	view := func() string {
+		v, err := s.ViewProduct(t.Context(), "shirt")
+		require.NoError(t, err)
+		return string(v.JSON)
+	}
+	require.Contains(t, view(), "Linen Shirt")
+	s.good(t, strings.Replace(shirts, "Linen Shirt", "Cotton Shirt", 1), csvFile)
+	require.Contains(t, view(), "Cotton Shirt")
+	require.Contains(t, view(), `"available":3`)
+	s.good(t, "slug,title,sku,price,quantity\nshirt,Cotton Shirt,shirt-s,50,9\n", csvFile)
+	require.Contains(t, view(), `"available":9`)
+}
+
 // manyProducts is a file of so many products in two variants each, and a bad
 // one after every hundred.
 func manyProducts(n int) string {

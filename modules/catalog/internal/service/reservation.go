@@ -215,7 +215,7 @@ func (s *Service) free(ctx context.Context, tx *db.Tx, r store.Reservation) erro
 		}
 		s.changed(tx, stock.Product)
 	}
-	return nil
+	return s.publishReleased(ctx, tx, r)
 }
 
 func (s *Service) publishReleased(ctx context.Context, tx *db.Tx, r store.Reservation) error {

@@ -152,6 +152,9 @@ func (im *importer) prepare(ctx context.Context, i *store.Import, file *os.File)
 	err = im.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		until := im.clock.Now().Add(importLease)
 		if i.DryRun {
+			if _, err := store.AdvanceImport(ctx, tx, i.ID, im.lease, store.Progress{}, until); err != nil {
+				return err
+			}
 			if err := store.DropImportErrors(ctx, tx, i.ID); err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -153,8 +154,9 @@ func TestALeaseThatWasLostStopsItsImporter(t *testing.T) {
 	t.Parallel()
 	s := openImporting(t)
 	other := openImportingIn(t, s.dir, clock.NewFake(s.clock.Now().Add(time.Minute), 2))
+	file := regexp.MustCompile(`(?m)^bad.*\n`).ReplaceAllString(manyProducts(600), "")
 	taken := false
-	i, err := s.ImportFile(t.Context(), strings.NewReader(manyProducts(600)), "x.csv", csvFile, func(i service.Import) {
+	i, err := s.ImportFile(t.Context(), strings.NewReader(file), "x.csv", csvFile, func(i service.Import) {
 		if i.RowsDone > 0 && !taken {
 			taken = true
 			other.work(t) // its clock is ahead, so that the lease is over
@@ -166,8 +168,7 @@ func TestALeaseThatWasLostStopsItsImporter(t *testing.T) {
 	require.True(t, taken)
 	require.Equal(t, "succeeded", i.Status)
 	require.EqualValues(t, 600, i.ProductsCreated)
-	require.EqualValues(t, 6, i.ErrorsTotal)
-	require.EqualValues(t, 1206, i.RowsDone)
+	require.EqualValues(t, 1200, i.RowsDone)
 	stock, err := s.GetInventory(t.Context(), "p-599-s")
 	require.NoError(t, err)
 	require.EqualValues(t, 599%4+5, stock.OnHand, "what came after the import is not set back")

@@ -88,6 +88,9 @@ func (t *Tracing) Stop(ctx context.Context) error {
 	if t.provider == nil {
 		return nil
 	}
+	if otel.GetTracerProvider() == trace.TracerProvider(t.provider) {
+		otel.SetTracerProvider(noop.NewTracerProvider()) // off again, and free again
+	}
 	ctx, cancel := context.WithTimeout(ctx, exportTimeout)
 	defer cancel()
 	return t.provider.Shutdown(ctx)

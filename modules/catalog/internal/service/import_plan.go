@@ -327,10 +327,12 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, p *plan) error {
 	for _, c := range p.categories {
 		places[c.Path] = c.Number
 	}
+	changes := make([]store.Change, 0, len(p.change))
 	for _, c := range p.change {
-		if err := store.UpdateProduct(ctx, tx, c.before, c.after, places); err != nil {
-			return fmt.Errorf("change product %q: %w", c.after.Slug, err)
-		}
+		changes = append(changes, store.Change{Before: c.before, After: c.after})
+	}
+	if err := store.UpdateProducts(ctx, tx, changes, places); err != nil {
+		return fmt.Errorf("change products: %w", err)
 	}
 	if len(p.create) > 0 {
 		if err := store.InsertProducts(ctx, tx, p.create, places); err != nil {

@@ -341,14 +341,24 @@ func TestADryRunThatWasCutShortBeginsAnew(t *testing.T) {
 	want := s.read(t, file, service.ImportOptions{Format: "csv", DryRun: true})
 	require.EqualValues(t, 11, want.ErrorsTotal)
 	id := s.start(t, file, service.ImportOptions{Format: "csv", DryRun: true})
-	ctx, cancel := context.WithCancel(t.Context())
-	require.NoError(t, importService(s.db, &ticking{Clock: s.clock, now: func(n int64) {
-		if n == 10 {
-			cancel()
-		}
-	}}, s.dir).RunImports(ctx))
-	require.Positive(t, s.report(t, id).RowsDone)
-	require.Equal(t, "running", s.report(t, id).Status)
+	cutShort := func(at int64) service.Import {
+		ctx, cancel := context.WithCancel(t.Context())
+		require.NoError(t, importService(s.db, &ticking{Clock: s.clock, now: func(n int64) {
+			if n == at {
+				cancel()
+			}
+		}}, s.dir).RunImports(ctx))
+		i := s.report(t, id)
+		require.Equal(t, "running", i.Status)
+		return i
+	}
+	i := cutShort(10)
+	require.Positive(t, i.RowsDone)
+	require.Positive(t, i.ErrorsTotal)
+	i = cutShort(3) // when it has begun anew
+	require.Zero(t, i.RowsDone+i.ErrorsTotal+i.RowsSkipped+i.ProductsCreated)
+	require.Empty(t, i.Errors)
+	require.Equal(t, want.RowsTotal, i.RowsTotal)
 	s.work(t)
 	require.Equal(t, comparable(want), comparable(s.report(t, id)))
 }

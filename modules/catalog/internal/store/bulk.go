@@ -2,21 +2,49 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"stoa/platform/db"
 )
 
-var slugsBySKU = newLookup(0, `SELECT v.sku, p.slug FROM variants v JOIN products p ON p.number = v.product WHERE v.sku IN ($in)`)
+// Change is a product as it was and as it is to be.
+type Change struct{ Before, After *Product }
 
-// SlugsWithSKUs gives the slugs of the products whose variants have these SKUs.
-func SlugsWithSKUs(ctx context.Context, c db.Conn, skus []string) (map[string]string, error) {
-	slugs := make(map[string]string, len(skus))
-	err := slugsBySKU.query(ctx, c, anys(skus), func(rows *sql.Rows) error {
-		var sku, slug string
-		err := rows.Scan(&sku, &slug)
-		slugs[sku] = slug
+// UpdateProducts changes many products and makes them found by their new words
+// last, when all else is written: the index of words writes what it
+// has gathered whenever another statement of many rows begins.
+func UpdateProducts(ctx context.Context, tx *db.Tx, changes []Change, places Places) error {
+	for _, c := range changes {
+		if err := updateProductRows(ctx, tx, c.Before, c.After, places); err != nil {
+			return err
+		}
+	}
+	for _, c := range changes {
+		if searchText(c.Before) != searchText(c.After) {
+			if err := replaceSearch(ctx, tx, c.After); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// updateProductRows changes all of a product but the words it is found by.
+func updateProductRows(ctx context.Context, tx *db.Tx, before, after *Product, places Places) error {
+	if _, err := updateProduct.Exec(ctx, tx, after.Number, after.Slug, after.Title, after.Description, after.Status, after.Vendor,
+		after.ProductType, db.NewJSON(after.Tags), db.NewJSON(after.Images), db.NewJSON(after.Options), after.Version,
+		db.NewTime(after.UpdatedAt)); err != nil {
 		return err
-	})
-	return slugs, err
+	}
+	if err := updateVariants(ctx, tx, before, after); err != nil {
+		return err
+	}
+	if !sameCategories(before, after) {
+		if _, err := dropMemberships.Exec(ctx, tx, after.Number); err != nil {
+			return err
+		}
+		if err := addMemberships(ctx, tx, []*Product{after}, places); err != nil {
+			return err
+		}
+	}
+	return relist(ctx, tx, before, after, places)
 }

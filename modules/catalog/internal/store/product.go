@@ -258,28 +258,7 @@ func InsertProducts(ctx context.Context, tx *db.Tx, products []*Product, places 
 // UpdateProduct changes a product and its variants from what they were to what
 // they are to be, and nothing that stays the same.
 func UpdateProduct(ctx context.Context, tx *db.Tx, before, after *Product, places Places) error {
-	if _, err := updateProduct.Exec(ctx, tx, after.Number, after.Slug, after.Title, after.Description, after.Status, after.Vendor,
-		after.ProductType, db.NewJSON(after.Tags), db.NewJSON(after.Images), db.NewJSON(after.Options), after.Version,
-		db.NewTime(after.UpdatedAt)); err != nil {
-		return err
-	}
-	if err := updateVariants(ctx, tx, before, after); err != nil {
-		return err
-	}
-	if !sameCategories(before, after) {
-		if _, err := dropMemberships.Exec(ctx, tx, after.Number); err != nil {
-			return err
-		}
-		if err := addMemberships(ctx, tx, []*Product{after}, places); err != nil {
-			return err
-		}
-	}
-	if searchText(before) != searchText(after) {
-		if err := replaceSearch(ctx, tx, after); err != nil {
-			return err
-		}
-	}
-	return relist(ctx, tx, before, after, places)
+	return UpdateProducts(ctx, tx, []Change{{before, after}}, places)
 }
 
 type variantRow struct {

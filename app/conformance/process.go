@@ -19,37 +19,54 @@ import (
 	"stoa/platform/clock"
 )
 
-// OneProcess runs the whole shop in one process of the binary `stoa`.
-func OneProcess(binary string) Topology { return oneProcess{binary} }
+// OneProcess runs the whole shop in one process of the binary `stoa`, with what
+// given configures besides; nil is nothing.
+func OneProcess(name, binary string, given func(t testing.TB) []string) Topology {
+	if given == nil {
+		given = func(testing.TB) []string { return nil }
+	}
+	return oneProcess{name, binary, given}
+}
 
-type oneProcess struct{ binary string }
+type oneProcess struct {
+	name, binary string
+	given        func(t testing.TB) []string
+}
 
-func (oneProcess) Name() string { return "one process" }
+func (o oneProcess) Name() string { return o.name }
 
 func (o oneProcess) Start(t testing.TB, dir string, set ...string) Shop {
 	t.Helper()
+	return begin(t, func() *process {
+		return newProcess(t, o.binary, slices.Concat([]string{"data.dir=" + dir}, o.given(t), set)...)
+	})
+}
+
+// starter is a shop that has not begun.
+type starter interface {
+	Shop
+	run() error
+	end(signal syscall.Signal) int
+}
+
+// begin runs a shop and has it end with the test. Between finding a free port
+// and taking it somebody else may have taken it; then another shop is made.
+func begin[S starter](t testing.TB, make func() S) S {
+	t.Helper()
 	for attempt := 1; ; attempt++ {
-		s := &process{binary: o.binary, addr: freeAddress(t), ops: freeAddress(t), client: &http.Client{Timeout: 5 * time.Second}}
-		s.set = []string{"--set", "http.addr=" + s.addr, "--set", "ops.addr=" + s.ops, "--set", "data.dir=" + dir}
-		for _, one := range set {
-			if strings.HasPrefix(one, "--") {
-				s.flags = append(s.flags, one)
-			} else {
-				s.set = append(s.set, "--set", one)
-			}
-		}
+		s := make()
 		err := s.run()
-		// Between finding a free port and taking it, somebody else may have taken it.
 		if err != nil && attempt < 3 && strings.Contains(s.Output(), "address already in use") {
+			s.end(syscall.SIGKILL)
 			continue
 		}
-		require.NoError(t, err)
 		t.Cleanup(func() {
 			s.end(syscall.SIGKILL)
 			if t.Failed() {
-				t.Logf("the shop at %s last printed:\n%s", s.addr, tail(s.Output(), 6000))
+				t.Logf("the shop at %s last printed:\n%s", s.URL(), tail(s.Output(), 6000))
 			}
 		})
+		require.NoError(t, err)
 		return s
 	}
 }
@@ -79,6 +96,21 @@ type process struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
+}
+
+// newProcess gives a process that has not begun, on addresses of its own. Each
+// set is a "key=value" of the configuration, or a flag of `stoa serve`.
+func newProcess(t testing.TB, binary string, set ...string) *process {
+	t.Helper()
+	s := &process{binary: binary, addr: freeAddress(t), ops: freeAddress(t), client: &http.Client{Timeout: 5 * time.Second}}
+	for _, one := range append([]string{"http.addr=" + s.addr, "ops.addr=" + s.ops}, set...) {
+		if strings.HasPrefix(one, "--") {
+			s.flags = append(s.flags, one)
+		} else {
+			s.set = append(s.set, "--set", one)
+		}
+	}
+	return s
 }
 
 func (s *process) URL() string    { return "http://" + s.addr }
@@ -135,6 +167,9 @@ func (s *process) end(signal syscall.Signal) int {
 	s.mu.Lock()
 	cmd, exited := s.cmd, s.exited
 	s.mu.Unlock()
+	if cmd == nil {
+		return -1
+	}
 	if err := cmd.Process.Signal(signal); err != nil {
 		<-exited
 		return cmd.ProcessState.ExitCode()
@@ -174,9 +209,15 @@ const commandTimeout = time.Minute
 
 func (s *process) Command(t testing.TB, stdin string, args ...string) Result {
 	t.Helper()
+	return command(t, s.binary, s.set, stdin, args)
+}
+
+// command runs a command of a binary with a configuration.
+func command(t testing.TB, binary string, set []string, stdin string, args []string) Result {
+	t.Helper()
 	ctx, cancel := clock.WithDeadline(t.Context(), system(), system().Now().Add(commandTimeout))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.binary, append(slices.Clone(s.set), args...)...)
+	cmd := exec.CommandContext(ctx, binary, append(slices.Clone(set), args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
 	err := cmd.Run()

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestConformance(t *testing.T) {
-	conformance.Run(t, conformance.OneProcess(build(t)))
+	conformance.Run(t, conformance.OneProcess("one process", build(t), nil))
 }
 
 // build builds the binary as `make build` does.

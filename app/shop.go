@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -61,12 +62,13 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 	}
 	sh.auth = auth.NewAuthority(s.Auth, s.Data.Dir, p.clock, p.log)
 	sh.limits = ratelimit.New(s.RateLimit, p.clock)
+	hosts, err := sh.prepare(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	services := module.NewServices()
-	for _, m := range ordered {
-		h, err := sh.host(ctx, m, p)
-		if err != nil {
-			return nil, err
-		}
+	for i, m := range ordered {
+		h := hosts[i]
 		h.Bind(services)
 		if err := m.Start(ctx, h); err != nil {
 			return nil, fmt.Errorf("start %s: %w", m.Name, err)
@@ -92,6 +94,26 @@ func (sh *shop) lockData() error {
 	return nil
 }
 
+// prepare makes what each module finds where it runs, for all at once: most of
+// it is waiting for disks.
+func (sh *shop) prepare(ctx context.Context, p parts) ([]*module.Host, error) {
+	hosts := make([]*module.Host, len(sh.modules))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, m := range sh.modules {
+		g.Go(func() (err error) {
+			hosts[i], err = sh.host(ctx, m, p)
+			return err
+		})
+	}
+	err := g.Wait()
+	for _, h := range hosts {
+		if h != nil && h.DB != nil {
+			sh.closers = append(sh.closers, h.DB.Close)
+		}
+	}
+	return hosts, err
+}
+
 // host makes what one module finds where it runs.
 func (sh *shop) host(ctx context.Context, m module.Module, p parts) (*module.Host, error) {
 	log := p.log.With("module", m.Name)
@@ -107,9 +129,8 @@ func (sh *shop) host(ctx context.Context, m module.Module, p parts) (*module.Hos
 	if err != nil {
 		return nil, err
 	}
-	sh.closers = append(sh.closers, d.Close)
 	if err := d.Migrate(ctx, m.Migrations); err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.Close())
 	}
 	h.DB = d
 	h.Outbox = outbox.New(m.Name, d, sh.bus, p.clock, log, outbox.Options{Retention: sh.settings.Outbox.Retention})
@@ -173,17 +194,25 @@ func (sh *shop) checks() []check {
 
 // demo fills an empty shop and gives what a newcomer should know of it.
 func (sh *shop) demo(ctx context.Context) ([]string, error) {
-	var notes []string
+	said := make([][]string, len(sh.hosts))
+	g, ctx := errgroup.WithContext(ctx)
 	for i, h := range sh.hosts {
-		for _, d := range h.Demos() {
-			more, err := d(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("demo of %s: %w", sh.modules[i].Name, err)
+		g.Go(func() error {
+			for _, d := range h.Demos() {
+				notes, err := d(ctx)
+				if err != nil {
+					return fmt.Errorf("demo of %s: %w", h.Module, err)
+				}
+				said[i] = append(said[i], notes...)
 			}
-			notes = append(notes, more...)
-		}
+			return nil
+		})
 	}
-	return notes, nil
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	debug.FreeOSMemory() // filling takes more than serving
+	return slices.Concat(said...), nil
 }
 
 // close stops the modules, the last started first, and closes what they stood on.

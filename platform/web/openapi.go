@@ -25,7 +25,7 @@ func (s *Server) humaConfig() huma.Config {
 			Components: &huma.Components{
 				Headers:   commonHeaders(),
 				Responses: map[string]*huma.Response{},
-				Schemas:   huma.NewMapRegistry("#/components/schemas/", s.names.name),
+				Schemas:   documented{huma.NewMapRegistry("#/components/schemas/", s.names.name), s.names},
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					bearerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 					apiKeyScheme: {Type: "apiKey", In: "header", Name: headerAPIKey},

@@ -73,3 +73,37 @@ func TestSchemaNamesAreStable(t *testing.T) {
 		}
 	}
 }
+
+// lid may be missing from a chest.
+type lid struct {
+	Color string `json:"color"`
+}
+
+type chest struct {
+	Lid    *lid `json:"lid"`
+	Hidden *lid `json:"hidden,omitempty"`
+	Floor  lid  `json:"floor"`
+}
+
+func TestWhatIsAnsweredAsNullIsDescribedSo(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	web.Register(s.Router("attic", nil), web.Operation{ID: "get-chest", Method: http.MethodGet, Path: "/chest", Summary: "Get"},
+		func(context.Context, *struct{}) (*body[chest], error) { return nil, nil })
+	text, err := s.OpenAPI(false)
+	require.NoError(t, err)
+	var document struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]any `json:"properties"`
+			} `json:"schemas"`
+		} `json:"components"`
+	}
+	require.NoError(t, json.Unmarshal(text, &document))
+	ref := map[string]any{"$ref": "#/components/schemas/Lid"}
+	require.Equal(t, map[string]any{
+		"lid":    map[string]any{"anyOf": []any{ref, map[string]any{"type": "null"}}},
+		"hidden": ref,
+		"floor":  ref,
+	}, document.Components.Schemas["Chest"].Properties)
+}

@@ -207,7 +207,7 @@ var libraries = []library{
 	{"bun", "github.com/uptrace/bun", either(inPlatform("db", "outbox"), inLayer("store")), "bun lives in platform/db, platform/outbox and stores"},
 	{"sqlite", "modernc.org/sqlite", inPlatform("db"), "the SQLite driver lives in platform/db"},
 	{"pgx", "github.com/jackc/pgx", inPlatform("db"), "the PostgreSQL driver lives in platform/db"},
-	{"nats", "github.com/nats-io/", inPlatform("bus", "rpc", "directory", "nats"), "NATS lives in platform/bus, platform/rpc, platform/directory and platform/nats"},
+	{"nats", "github.com/nats-io/", inPlatform("broker", "bus", "rpc", "directory"), "NATS lives in platform/broker, platform/bus, platform/rpc and platform/directory"},
 	{"koanf", "github.com/knadh/koanf", inPlatform("config"), "koanf lives in platform/config"},
 }
 

@@ -19,7 +19,7 @@ func choose(all []module.Module, names []string) ([]module.Module, error) {
 		switch {
 		case i < 0:
 			return nil, fmt.Errorf("there is no module %q here; this binary has %s", name, strings.Join(namesOf(all), ", "))
-		case slices.ContainsFunc(chosen, func(m module.Module) bool { return m.Name == name }):
+		case has(chosen, name):
 			return nil, fmt.Errorf("module %q is named twice", name)
 		}
 		chosen = append(chosen, all[i])
@@ -27,9 +27,10 @@ func choose(all []module.Module, names []string) ([]module.Module, error) {
 	return chosen, nil
 }
 
-// startOrder puts modules after those they need. A neighbour that is missing
-// and a circle of needs are errors that name who needs whom.
-func startOrder(modules []module.Module) ([]module.Module, error) {
+// startOrder puts modules after those they need. Reach tells where a module that
+// is not among them is found. A neighbour that is missing and a circle of needs
+// are errors that name who needs whom.
+func startOrder(modules []module.Module, reach func(name string) (string, error)) ([]module.Module, error) {
 	byName := map[string]module.Module{}
 	for _, m := range modules {
 		if _, twice := byName[m.Name]; twice {
@@ -54,7 +55,10 @@ func startOrder(modules []module.Module) ([]module.Module, error) {
 		for _, name := range m.Needs {
 			neighbour, here := byName[name]
 			if !here {
-				return fmt.Errorf("module %s needs module %s, which neither runs here nor can be reached: with bus.driver %q every module runs in one process; add it to `modules`", m.Name, name, busInProcess)
+				if _, err := reach(name); err != nil {
+					return missing(m.Name, name, err)
+				}
+				continue
 			}
 			if err := visit(neighbour); err != nil {
 				return err
@@ -71,6 +75,11 @@ func startOrder(modules []module.Module) ([]module.Module, error) {
 		}
 	}
 	return ordered, nil
+}
+
+// missing says that a module needs another that cannot be reached.
+func missing(who, whom string, why error) error {
+	return fmt.Errorf("module %s needs module %s, which neither runs here nor can be reached: %w", who, whom, why)
 }
 
 // needed gives a module and everything it needs, directly or not.
@@ -96,4 +105,8 @@ func namesOf(modules []module.Module) []string {
 		names[i] = m.Name
 	}
 	return names
+}
+
+func has(list []module.Module, name string) bool {
+	return slices.ContainsFunc(list, func(m module.Module) bool { return m.Name == name })
 }

@@ -16,29 +16,32 @@ func modules(needs map[string][]string, order ...string) []module.Module {
 	return all
 }
 
+// nowhere is where modules are that do not run here.
+func nowhere(string) (string, error) { return "", errAlone }
+
 func TestModulesStartAfterThoseTheyNeed(t *testing.T) {
 	t.Parallel()
 	all := modules(map[string][]string{"a": {"b", "c"}, "b": {"c"}}, "a", "b", "c")
-	ordered, err := startOrder(all)
+	ordered, err := startOrder(all, nowhere)
 	require.NoError(t, err)
 	require.Equal(t, []string{"c", "b", "a"}, namesOf(ordered))
 }
 
 func TestAMissingNeighbourIsAnErrorThatNamesBoth(t *testing.T) {
 	t.Parallel()
-	_, err := startOrder(modules(map[string][]string{"orders": {"catalog"}}, "orders"))
+	_, err := startOrder(modules(map[string][]string{"orders": {"catalog"}}, "orders"), nowhere)
 	require.ErrorContains(t, err, "module orders needs module catalog")
 }
 
 func TestACircleIsAnErrorThatShowsIt(t *testing.T) {
 	t.Parallel()
-	_, err := startOrder(modules(map[string][]string{"a": {"b"}, "b": {"c"}, "c": {"b"}}, "a", "b", "c"))
+	_, err := startOrder(modules(map[string][]string{"a": {"b"}, "b": {"c"}, "c": {"b"}}, "a", "b", "c"), nowhere)
 	require.ErrorContains(t, err, "b → c → b")
 }
 
 func TestTwoModulesOfOneNameAreAnError(t *testing.T) {
 	t.Parallel()
-	_, err := startOrder(modules(nil, "a", "a"))
+	_, err := startOrder(modules(nil, "a", "a"), nowhere)
 	require.ErrorContains(t, err, `two modules are named "a"`)
 }
 

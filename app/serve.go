@@ -40,18 +40,14 @@ listens on :8080. It brings schemas up to date, serves until it is told to stop
 (SIGTERM or Ctrl-C), and then finishes what runs.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set := f.set
-			if cmd.Flags().Changed("modules") {
-				set = append(set, "modules="+strings.Join(names, ","))
-			}
-			s, _, err := load(modules, f.files, set)
+			s, chosen, err := f.chosen(cmd, modules, names)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cmd.OutOrStdout(), s, modules, demo)
+			return serve(cmd.Context(), cmd.OutOrStdout(), s, chosen, demo)
 		},
 	}
-	cmd.Flags().StringSliceVar(&names, "modules", nil, "modules that run here; all where none is named")
+	modulesFlag(cmd, &names)
 	cmd.Flags().BoolVar(&demo, "demo", false, "fill an empty shop with a demo catalogue and two accounts")
 	return cmd
 }
@@ -59,10 +55,6 @@ listens on :8080. It brings schemas up to date, serves until it is told to stop
 // serve runs the shop until ctx ends, then stops it: first no longer ready,
 // then no new requests, then no background work.
 func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Module, demo bool) (err error) {
-	chosen, err := choose(modules, s.Modules.Modules)
-	if err != nil {
-		return err
-	}
 	p, stop, err := newParts(ctx, s, clock.System())
 	if err != nil {
 		return err
@@ -89,7 +81,7 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 	}
 	defer closeListeners()
 
-	sh, err := open(ctx, s, chosen, p, true)
+	sh, err := open(ctx, s, modules, p, true)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,9 @@ import (
 
 	"stoa/configs"
 	"stoa/platform/auth"
+	"stoa/platform/broker"
 	"stoa/platform/config"
+	"stoa/platform/directory"
 	"stoa/platform/mail"
 	"stoa/platform/module"
 	"stoa/platform/ratelimit"
@@ -14,7 +16,11 @@ import (
 	"stoa/platform/web"
 )
 
-const busInProcess = "inproc"
+// The drivers of the bus.
+const (
+	busInProcess = "inproc"
+	busNATS      = "nats"
+)
 
 // settings is what the process itself is configured with; modules declare
 // their own.
@@ -25,6 +31,8 @@ type settings struct {
 	Data      dataConfig
 	Database  databaseConfig
 	Bus       busConfig
+	NATS      broker.Config
+	Directory directory.Config
 	Outbox    outboxConfig
 	Auth      auth.Config
 	Mail      mail.Config
@@ -46,7 +54,7 @@ type databaseConfig struct {
 }
 
 type busConfig struct {
-	Driver string `koanf:"driver" allowed:"inproc" usage:"what carries events between modules"`
+	Driver string `koanf:"driver" allowed:"inproc|nats" usage:"what carries events between modules"`
 }
 
 type outboxConfig struct {
@@ -61,6 +69,8 @@ func defaults() *settings {
 		Data:      dataConfig{Dir: "./data"},
 		Database:  databaseConfig{URL: "sqlite"},
 		Bus:       busConfig{Driver: busInProcess},
+		NATS:      broker.DefaultConfig(),
+		Directory: directory.DefaultConfig(),
 		Outbox:    outboxConfig{Retention: 7 * 24 * time.Hour},
 		Auth:      auth.DefaultConfig(),
 		Mail:      mail.DefaultConfig(),
@@ -79,6 +89,8 @@ func (s *settings) sections(modules []module.Module) []config.Section {
 		{Key: "data", Target: &s.Data},
 		{Key: "database", Target: &s.Database},
 		{Key: "bus", Target: &s.Bus},
+		{Key: "nats", Target: &s.NATS},
+		{Key: "directory", Target: &s.Directory},
 		{Key: "outbox", Target: &s.Outbox},
 		{Key: "auth", Target: &s.Auth},
 		{Key: "mail", Target: &s.Mail},

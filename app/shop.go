@@ -33,7 +33,6 @@ type shop struct {
 	bus      bus.Bus
 	limits   *ratelimit.Limits
 	log      *slog.Logger
-	lock     *flock.Flock
 
 	closers []func() error
 }
@@ -42,14 +41,14 @@ type shop struct {
 // them. Background work begins with run. Exclusive refuses a data directory
 // that another process serves from.
 func open(ctx context.Context, s *settings, modules []module.Module, p parts, exclusive bool) (_ *shop, err error) {
-	ordered, err := startOrder(modules)
+	plan, err := newPlan(s, modules)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(s.Data.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data.dir: %w", err)
 	}
-	sh := &shop{settings: s, modules: ordered, bus: bus.NewInProcess(), log: p.log}
+	sh := &shop{settings: s, modules: plan.here, bus: bus.NewInProcess(), log: p.log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, sh.close(context.WithoutCancel(ctx)))
@@ -67,7 +66,7 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 		return nil, err
 	}
 	services := module.NewServices()
-	for i, m := range ordered {
+	for i, m := range sh.modules {
 		h := hosts[i]
 		h.Bind(services)
 		if err := m.Start(ctx, h); err != nil {
@@ -78,19 +77,24 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 	return sh, nil
 }
 
-// lockData keeps a second shop from serving from the same files: what one
-// process knows of them, such as what is running, the other could not.
+// lockData keeps a second process from serving from the same files: what one
+// knows of them, such as what is running, the other could not.
 func (sh *shop) lockData() error {
-	path := filepath.Join(sh.settings.Data.Dir, "serve.lock")
-	sh.lock = flock.New(path)
-	locked, err := sh.lock.TryLock()
-	if err != nil {
-		return fmt.Errorf("lock data.dir: %w", err)
+	for _, m := range sh.modules {
+		if m.Migrations == nil {
+			continue
+		}
+		path := filepath.Join(sh.settings.Data.Dir, m.Name+".lock")
+		lock := flock.New(path)
+		locked, err := lock.TryLock()
+		if err != nil {
+			return fmt.Errorf("lock data.dir: %w", err)
+		}
+		if !locked {
+			return fmt.Errorf("another process serves %s from %s already (it holds %s); stop it, or set data.dir", m.Name, sh.settings.Data.Dir, path)
+		}
+		sh.closers = append(sh.closers, lock.Close)
 	}
-	if !locked {
-		return fmt.Errorf("another process serves from %s already (it holds %s); stop it, or set data.dir", sh.settings.Data.Dir, path)
-	}
-	sh.closers = append(sh.closers, sh.lock.Close)
 	return nil
 }
 
@@ -228,4 +232,9 @@ func (sh *shop) close(ctx context.Context) error {
 	}
 	sh.closers, sh.hosts = nil, nil
 	return failed
+}
+
+// databaseOf says where a module keeps its data, without passwords.
+func databaseOf(s *settings, name string) string {
+	return "SQLite " + databasePath(s, name)
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"stoa/platform/broker"
+	"stoa/platform/bus"
 	"stoa/platform/clock"
 	"stoa/platform/module"
 	"stoa/platform/telemetry"
@@ -132,7 +133,7 @@ func devSplit(ctx context.Context, out io.Writer, s *settings, modules []module.
 // all else.
 func splitSettings(name, broker string) []string {
 	set := []string{
-		"modules=" + name, "bus.driver=" + busNATS, "nats.url=" + broker, "nats.embedded=false",
+		"modules=" + name, "bus.driver=" + bus.DriverNATS, "nats.url=" + broker, "nats.embedded=false",
 		"directory.driver=nats", "rpc.driver=http", "rpc.addr=127.0.0.1:0",
 	}
 	if name != gateway {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,6 +41,7 @@ func startOrder(modules []module.Module, reach func(name string) (string, error)
 	}
 	var (
 		ordered []module.Module
+		lacking error // every neighbour that is nowhere
 		done    = map[string]bool{}
 		path    []string
 		visit   func(m module.Module) error
@@ -56,7 +58,7 @@ func startOrder(modules []module.Module, reach func(name string) (string, error)
 			neighbour, here := byName[name]
 			if !here {
 				if _, err := reach(name); err != nil {
-					return missing(m.Name, name, err)
+					lacking = errors.Join(lacking, fmt.Errorf("module %s needs module %s, which neither runs here nor can be reached: %w", m.Name, name, err))
 				}
 				continue
 			}
@@ -74,12 +76,7 @@ func startOrder(modules []module.Module, reach func(name string) (string, error)
 			return nil, err
 		}
 	}
-	return ordered, nil
-}
-
-// missing says that a module needs another that cannot be reached.
-func missing(who, whom string, why error) error {
-	return fmt.Errorf("module %s needs module %s, which neither runs here nor can be reached: %w", who, whom, why)
+	return ordered, lacking
 }
 
 // needed gives a module and everything it needs, directly or not.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"stoa/platform/bus"
 	"stoa/platform/directory"
 	"stoa/platform/module"
 )
@@ -20,7 +21,7 @@ type plan struct {
 // newPlan judges what the configuration asks of these modules.
 func newPlan(s *settings, modules []module.Module) (*plan, error) {
 	p := &plan{settings: s}
-	if s.Bus.Driver == busNATS && !s.NATS.Used() {
+	if s.Bus.Driver == bus.DriverNATS && !s.NATS.Used() {
 		return nil, errors.New("bus.driver nats needs a NATS server: set nats.url to where one is, or nats.embedded: true to run one in this process")
 	}
 	ordered, err := startOrder(modules, p.find)
@@ -32,7 +33,7 @@ func newPlan(s *settings, modules []module.Module) (*plan, error) {
 }
 
 // networked tells whether this process meets others.
-func (p *plan) networked() bool { return p.settings.Bus.Driver == busNATS }
+func (p *plan) networked() bool { return p.settings.Bus.Driver == bus.DriverNATS }
 
 // events says what carries events.
 func (p *plan) events() string {
@@ -55,7 +56,7 @@ func (p *plan) broker() string {
 }
 
 // errAlone is why no other module can be reached.
-var errAlone = fmt.Errorf("with bus.driver %q every module runs in one process: add it to `modules`, or set bus.driver: nats", busInProcess)
+var errAlone = fmt.Errorf("with bus.driver %q every module runs in one process: add it to `modules`, or set bus.driver: nats", bus.DriverInProcess)
 
 // find tells where a module that does not run here would be found.
 func (p *plan) find(name string) (string, error) {
@@ -78,5 +79,5 @@ func (p *plan) find(name string) (string, error) {
 		}
 		return "", fmt.Errorf("directory.driver is dns and directory.dns.%s names no host", name)
 	}
-	return "announced over NATS " + p.broker(), nil
+	return "announced over NATS", nil
 }

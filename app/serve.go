@@ -161,7 +161,7 @@ func newServer(s *settings, sh *shop, p parts) (*web.Server, error) {
 		},
 		Checks: func(ctx context.Context) []web.Check {
 			var all []web.Check
-			for _, c := range sh.checks() {
+			for _, c := range append(sh.checks(), sh.links()...) {
 				all = append(all, web.Check{Name: c.Name, Err: c.Do(ctx)})
 			}
 			return all

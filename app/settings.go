@@ -7,6 +7,7 @@ import (
 	"stoa/configs"
 	"stoa/platform/auth"
 	"stoa/platform/broker"
+	"stoa/platform/bus"
 	"stoa/platform/config"
 	"stoa/platform/directory"
 	"stoa/platform/mail"
@@ -14,12 +15,6 @@ import (
 	"stoa/platform/ratelimit"
 	"stoa/platform/telemetry"
 	"stoa/platform/web"
-)
-
-// The drivers of the bus.
-const (
-	busInProcess = "inproc"
-	busNATS      = "nats"
 )
 
 // settings is what the process itself is configured with; modules declare
@@ -30,7 +25,7 @@ type settings struct {
 	Ops       web.OpsConfig
 	Data      dataConfig
 	Database  databaseConfig
-	Bus       busConfig
+	Bus       bus.Config
 	NATS      broker.Config
 	Directory directory.Config
 	Outbox    outboxConfig
@@ -53,10 +48,6 @@ type databaseConfig struct {
 	URL string `koanf:"url" allowed:"sqlite" usage:"sqlite: one file a module below data.dir"`
 }
 
-type busConfig struct {
-	Driver string `koanf:"driver" allowed:"inproc|nats" usage:"what carries events between modules"`
-}
-
 type outboxConfig struct {
 	Retention time.Duration `koanf:"retention" min:"1h" usage:"how long published events are kept and can be published again"`
 }
@@ -68,7 +59,7 @@ func defaults() *settings {
 		Ops:       web.DefaultOpsConfig(),
 		Data:      dataConfig{Dir: "./data"},
 		Database:  databaseConfig{URL: "sqlite"},
-		Bus:       busConfig{Driver: busInProcess},
+		Bus:       bus.DefaultConfig(),
 		NATS:      broker.DefaultConfig(),
 		Directory: directory.DefaultConfig(),
 		Outbox:    outboxConfig{Retention: 7 * 24 * time.Hour},

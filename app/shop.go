@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stoa/platform/auth"
+	"stoa/platform/broker"
 	"stoa/platform/bus"
 	"stoa/platform/db"
 	"stoa/platform/idempotency"
@@ -31,6 +32,7 @@ type shop struct {
 	hosts    []*module.Host  // of each
 	auth     *auth.Authority
 	bus      bus.Bus
+	broker   *broker.Broker // nil where everything is in this process
 	limits   *ratelimit.Limits
 	log      *slog.Logger
 
@@ -48,7 +50,7 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 	if err := os.MkdirAll(s.Data.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data.dir: %w", err)
 	}
-	sh := &shop{settings: s, modules: plan.here, bus: bus.NewInProcess(), log: p.log}
+	sh := &shop{settings: s, modules: plan.here, log: p.log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, sh.close(context.WithoutCancel(ctx)))
@@ -58,6 +60,9 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 		if err := sh.lockData(); err != nil {
 			return nil, err
 		}
+	}
+	if err := sh.connect(ctx, plan, p, exclusive); err != nil {
+		return nil, err
 	}
 	sh.auth = auth.NewAuthority(s.Auth, s.Data.Dir, p.clock, p.log)
 	sh.limits = ratelimit.New(s.RateLimit, p.clock)
@@ -75,6 +80,26 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 		sh.hosts = append(sh.hosts, h)
 	}
 	return sh, nil
+}
+
+// connect makes the bus, and reaches for the broker where there is one. A
+// command beside a running shop relays nothing, so it needs none.
+func (sh *shop) connect(ctx context.Context, plan *plan, p parts, serving bool) (err error) {
+	if !plan.networked() || !serving {
+		sh.bus = bus.NewInProcess()
+		return nil
+	}
+	if sh.broker, err = broker.Open(ctx, sh.settings.NATS, sh.settings.Data.Dir, p.log); err != nil {
+		return err
+	}
+	sh.closers = append(sh.closers, sh.broker.Close)
+	stream, err := bus.NewJetStream(sh.broker.Conn(), sh.settings.Bus, p.clock, p.log, p.metrics)
+	if err != nil {
+		return err
+	}
+	sh.closers = append(sh.closers, stream.Close)
+	sh.bus = stream
+	return nil
 }
 
 // lockData keeps a second process from serving from the same files: what one
@@ -186,6 +211,7 @@ type check struct {
 	Do   func(ctx context.Context) error
 }
 
+// checks are what this process cannot serve without.
 func (sh *shop) checks() []check {
 	checks := []check{{"tokens", func(context.Context) error { return sh.auth.Verifier.Ready() }}}
 	for _, h := range sh.hosts {
@@ -194,6 +220,15 @@ func (sh *shop) checks() []check {
 		}
 	}
 	return checks
+}
+
+// links are what it is better with: without the broker events wait in their
+// outboxes, and orders are taken all the same.
+func (sh *shop) links() []check {
+	if sh.broker == nil {
+		return nil
+	}
+	return []check{{"NATS", sh.broker.Check}}
 }
 
 // demo fills an empty shop and gives what a newcomer should know of it.

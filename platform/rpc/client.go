@@ -232,6 +232,25 @@ func (c *Client) Document(ctx context.Context, module, name string) (body []byte
 	return nil, "", c.explain(m, err)
 }
 
+// Await waits until an instance of a module is known. Without a directory it
+// waits for nobody. Errors: directory.ErrNoInstance when ctx ends first.
+func (c *Client) Await(ctx context.Context, module string) error {
+	if c.deps.Directory == nil {
+		return nil
+	}
+	for {
+		changed := c.deps.Directory.Changed()
+		if len(c.deps.Directory.Instances(module)) > 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return directory.ErrNoInstance.With("no instance of %s is known", module).Detail("module", module).Because(ctx.Err())
+		}
+	}
+}
+
 // neighbour gives what is known of a module that is called.
 func (c *Client) neighbour(module string) *neighbour {
 	c.mu.RLock()

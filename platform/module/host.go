@@ -18,6 +18,7 @@ import (
 	"stoa/platform/mail"
 	"stoa/platform/outbox"
 	"stoa/platform/ratelimit"
+	"stoa/platform/rpc"
 	"stoa/platform/saga"
 )
 
@@ -40,6 +41,11 @@ type Host struct {
 	Auth   *auth.Authority
 	Mail   mail.Sender
 	Limits *ratelimit.Limits
+
+	// Remote calls modules that run elsewhere, and Server answers for those that run
+	// here; each is nil where all run in one process.
+	Remote *rpc.Client
+	Server *rpc.Server
 
 	// SagaTrace is called at each point of each saga; tests set it.
 	SagaTrace func(saga.Point)

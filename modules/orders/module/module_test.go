@@ -16,6 +16,7 @@ import (
 	"stoa/modules/catalog/catalogtest"
 	"stoa/modules/orders"
 	ordersmodule "stoa/modules/orders/module"
+	"stoa/modules/orders/ordersrpc"
 	"stoa/modules/payments"
 	"stoa/modules/payments/paymentstest"
 	"stoa/modules/users"
@@ -91,7 +92,7 @@ func provide[S any](t *testing.T, services *module.Services, name string, servic
 	t.Helper()
 	h := &module.Host{Module: name}
 	h.Bind(services)
-	module.Provide(h, service)
+	module.Provide(h, service, nil)
 }
 
 // buy orders a lamp and waits for it.
@@ -126,7 +127,7 @@ func TestTheModuleSellsAndTells(t *testing.T) {
 		require.NotContains(t, string(e.Data), "London")
 		require.NotContains(t, string(e.Data), "tok_")
 	}
-	service, err := module.Use[orders.Service](s.host, orders.Name)
+	service, err := module.Use(s.host, orders.Name, ordersrpc.NewClient)
 	require.NoError(t, err)
 	got, err := service.GetOrder(t.Context(), orders.GetOrderRequest{ID: o.ID})
 	require.NoError(t, err)

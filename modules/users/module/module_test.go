@@ -16,6 +16,7 @@ import (
 
 	"stoa/modules/users"
 	usersmodule "stoa/modules/users/module"
+	"stoa/modules/users/usersrpc"
 	"stoa/platform/auth"
 	"stoa/platform/clock"
 	"stoa/platform/db/dbtest"
@@ -56,7 +57,7 @@ func TestTheModuleServesWithTheKeysThatItMade(t *testing.T) {
 	require.Equal(t, "keys", filepath.Base(h.Auth.Config.KeysDir))
 	require.Len(t, h.Work(), 3)
 
-	service, err := module.Use[users.Service](h, users.Name)
+	service, err := module.Use(h, users.Name, usersrpc.NewClient)
 	require.NoError(t, err)
 	server := webtest.New(t, m.Name, m.Routes, func(o *webtest.Options) { o.Deps.Clock, o.Deps.Auth = h.Clock, h.Auth.Verifier })
 	require.Equal(t, http.StatusCreated, server.Do(t, http.MethodPost, "/users", `{"email":"ada@example.com","password":"`+good+`","name":"Ada"}`).Status)

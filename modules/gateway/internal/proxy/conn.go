@@ -41,10 +41,12 @@ const (
 	maxAnswerHead = 16 << 10
 	// keptOut is the largest buffer for writing that is kept.
 	keptOut = 64 << 10
-	// slack is how late a deadline of a connection may be: setting one costs more
-	// than all else that is done for a request, so it is set now and then. The
-	// module ends what takes too long by itself, long before.
-	slack = 2 * time.Second
+	// maxSlack is how late a deadline of a connection may be at most, and late
+	// the part of the time that is left that it may be: setting one costs more than
+	// all else that is done for a request, so it is set now and then. The module
+	// ends what takes too long by itself, before.
+	maxSlack = 2 * time.Second
+	late     = 8
 )
 
 // get gives a connection, one that was used before where there is any and fresh
@@ -108,6 +110,7 @@ func (c *conn) drop() {
 
 // limit has the connection fail once a deadline has passed.
 func (c *conn) limit(t time.Time) error {
+	slack := min(t.Sub(now())/late, maxSlack)
 	if ahead := c.until.Sub(t); ahead >= 0 && ahead <= slack {
 		return nil
 	}

@@ -123,7 +123,9 @@ func (m *upstream) forward(x *web.Passage) error {
 	var tried []string
 	var last error // nil too where an instance has answered that it is not available
 	for {
-		i, done, err := m.pool.Pick(x.Context(), key, tried...)
+		// The request's own context would make a timer when it is asked whether it
+		// has ended; connections have the deadline.
+		i, done, err := m.pool.Pick(context.Background(), key, tried...)
 		if err != nil {
 			if len(tried) > 0 {
 				return last

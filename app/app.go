@@ -112,7 +112,11 @@ func runner(modules []module.Module, name string, f *flags) module.Run {
 		if err != nil {
 			return err
 		}
-		chosen, err := needed(modules, name)
+		here, err := choose(modules, s.Modules.Modules)
+		if err != nil {
+			return err
+		}
+		chosen, err := needed(modules, here, name)
 		if err != nil {
 			return err
 		}

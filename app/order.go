@@ -79,29 +79,22 @@ func startOrder(modules []module.Module, reach func(name string) (string, error)
 	return ordered, lacking
 }
 
-// needed gives a module and everything it needs, directly or not.
-func needed(all []module.Module, name string) ([]module.Module, error) {
-	names := []string{name}
-	for i := 0; i < len(names); i++ {
-		chosen, err := choose(all, names[i:i+1])
-		if err != nil {
-			return nil, err
-		}
-		for _, neighbour := range chosen[0].Needs {
-			if !slices.Contains(names, neighbour) {
-				names = append(names, neighbour)
+// needed gives a module of those that are linked, and everything it needs,
+// directly or not, that is among those that run here.
+func needed(linked, here []module.Module, name string) ([]module.Module, error) {
+	list, err := choose(linked, []string{name})
+	if err != nil {
+		return nil, err
+	}
+	for i := 0; i < len(list); i++ {
+		for _, neighbour := range list[i].Needs {
+			at := slices.IndexFunc(here, func(m module.Module) bool { return m.Name == neighbour })
+			if at >= 0 && !has(list, neighbour) {
+				list = append(list, here[at])
 			}
 		}
 	}
-	return choose(all, names)
-}
-
-func namesOf(modules []module.Module) []string {
-	names := make([]string, len(modules))
-	for i, m := range modules {
-		names[i] = m.Name
-	}
-	return names
+	return list, nil
 }
 
 func has(list []module.Module, name string) bool {

@@ -57,7 +57,17 @@ func TestAnUnknownModuleIsAnErrorThatListsTheKnown(t *testing.T) {
 func TestACommandStartsItsModuleAndWhatThatNeeds(t *testing.T) {
 	t.Parallel()
 	all := modules(map[string][]string{"orders": {"catalog"}, "catalog": {"files"}}, "users", "files", "catalog", "orders")
-	chosen, err := needed(all, "orders")
+	chosen, err := needed(all, all, "orders")
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"orders", "catalog", "files"}, namesOf(chosen))
+}
+
+func TestACommandLeavesToOthersWhatIsTheirs(t *testing.T) {
+	t.Parallel()
+	all := modules(map[string][]string{"orders": {"catalog", "users"}}, "users", "catalog", "orders")
+	chosen, err := needed(all, all[1:2], "orders")
+	require.NoError(t, err)
+	require.Equal(t, []string{"orders", "catalog"}, namesOf(chosen))
+	_, err = needed(all, all, "payments")
+	require.ErrorContains(t, err, `"payments"`)
 }

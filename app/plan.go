@@ -35,6 +35,18 @@ func newPlan(s *settings, modules []module.Module) (*plan, error) {
 // networked tells whether this process meets others.
 func (p *plan) networked() bool { return p.settings.Bus.Driver == bus.DriverNATS }
 
+// complete tells whether every module that one here needs is here, too.
+func (p *plan) complete() bool {
+	for _, m := range p.here {
+		for _, name := range m.Needs {
+			if !has(p.here, name) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // events says what carries events.
 func (p *plan) events() string {
 	if p.networked() {

@@ -102,6 +102,7 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 		}
 	}
 
+	sh.network.describe(server, sh.modules)
 	if err := p.metrics.Register(backlogs{sh.hosts}); err != nil {
 		return err
 	}
@@ -117,6 +118,7 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 	if ops != nil {
 		g.Go(func() error { return operations.Serve(ops) })
 	}
+	g.Go(func() error { return sh.network.serve(public.Addr()) })
 	greet(out, s, sh, public.Addr(), ops, notes)
 
 	select {
@@ -126,7 +128,8 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 	p.log.InfoContext(working, "stopping")
 	limited, cancel := context.WithTimeout(working, stopWithin)
 	defer cancel()
-	stopErr := server.Shutdown(limited)
+	// Others turn elsewhere while what they have sent is still answered.
+	stopErr := errors.Join(sh.network.leave(), server.Shutdown(limited), sh.network.shutdown(limited))
 	endWork()
 	// Operators can look until the end.
 	stopErr = errors.Join(stopErr, operations.Shutdown(limited), g.Wait())
@@ -161,7 +164,7 @@ func newServer(s *settings, sh *shop, p parts) (*web.Server, error) {
 		},
 		Checks: func(ctx context.Context) []web.Check {
 			var all []web.Check
-			for _, c := range append(sh.checks(), sh.links()...) {
+			for _, c := range append(sh.checks(), sh.network.checks()...) {
 				all = append(all, web.Check{Name: c.Name, Err: c.Do(ctx)})
 			}
 			return all

@@ -13,6 +13,7 @@ import (
 	"stoa/platform/mail"
 	"stoa/platform/module"
 	"stoa/platform/ratelimit"
+	"stoa/platform/rpc"
 	"stoa/platform/telemetry"
 	"stoa/platform/web"
 )
@@ -27,6 +28,7 @@ type settings struct {
 	Database  databaseConfig
 	Bus       bus.Config
 	NATS      broker.Config
+	RPC       rpc.Config
 	Directory directory.Config
 	Outbox    outboxConfig
 	Auth      auth.Config
@@ -61,6 +63,7 @@ func defaults() *settings {
 		Database:  databaseConfig{URL: "sqlite"},
 		Bus:       bus.DefaultConfig(),
 		NATS:      broker.DefaultConfig(),
+		RPC:       rpc.DefaultConfig(),
 		Directory: directory.DefaultConfig(),
 		Outbox:    outboxConfig{Retention: 7 * 24 * time.Hour},
 		Auth:      auth.DefaultConfig(),
@@ -81,6 +84,7 @@ func (s *settings) sections(modules []module.Module) []config.Section {
 		{Key: "database", Target: &s.Database},
 		{Key: "bus", Target: &s.Bus},
 		{Key: "nats", Target: &s.NATS},
+		{Key: "rpc", Target: &s.RPC},
 		{Key: "directory", Target: &s.Directory},
 		{Key: "outbox", Target: &s.Outbox},
 		{Key: "auth", Target: &s.Auth},

@@ -15,8 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stoa/platform/auth"
-	"stoa/platform/broker"
-	"stoa/platform/bus"
 	"stoa/platform/db"
 	"stoa/platform/idempotency"
 	"stoa/platform/inbox"
@@ -31,8 +29,7 @@ type shop struct {
 	modules  []module.Module // in the order in which they start
 	hosts    []*module.Host  // of each
 	auth     *auth.Authority
-	bus      bus.Bus
-	broker   *broker.Broker // nil where everything is in this process
+	network  *network
 	limits   *ratelimit.Limits
 	log      *slog.Logger
 
@@ -61,9 +58,10 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 			return nil, err
 		}
 	}
-	if err := sh.connect(ctx, plan, p, exclusive); err != nil {
+	if sh.network, err = openNetwork(ctx, plan, p, exclusive); err != nil {
 		return nil, err
 	}
+	sh.closers = append(sh.closers, sh.network.close)
 	sh.auth = auth.NewAuthority(s.Auth, s.Data.Dir, p.clock, p.log)
 	sh.limits = ratelimit.New(s.RateLimit, p.clock)
 	hosts, err := sh.prepare(ctx, p)
@@ -79,27 +77,8 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 		}
 		sh.hosts = append(sh.hosts, h)
 	}
+	sh.network.follow(sh)
 	return sh, nil
-}
-
-// connect makes the bus, and reaches for the broker where there is one. A
-// command beside a running shop relays nothing, so it needs none.
-func (sh *shop) connect(ctx context.Context, plan *plan, p parts, serving bool) (err error) {
-	if !plan.networked() || !serving {
-		sh.bus = bus.NewInProcess()
-		return nil
-	}
-	if sh.broker, err = broker.Open(ctx, sh.settings.NATS, sh.settings.Data.Dir, p.log); err != nil {
-		return err
-	}
-	sh.closers = append(sh.closers, sh.broker.Close)
-	stream, err := bus.NewJetStream(sh.broker.Conn(), sh.settings.Bus, p.clock, p.log, p.metrics)
-	if err != nil {
-		return err
-	}
-	sh.closers = append(sh.closers, stream.Close)
-	sh.bus = stream
-	return nil
 }
 
 // lockData keeps a second process from serving from the same files: what one
@@ -151,6 +130,7 @@ func (sh *shop) host(ctx context.Context, m module.Module, p parts) (*module.Hos
 		DataDir: filepath.Join(sh.settings.Data.Dir, m.Name),
 		Auth:    sh.auth, Mail: p.mail, Limits: sh.limits, SagaTrace: p.trace,
 	}
+	sh.network.lend(h)
 	if m.Migrations == nil {
 		return h, nil
 	}
@@ -162,7 +142,7 @@ func (sh *shop) host(ctx context.Context, m module.Module, p parts) (*module.Hos
 		return nil, errors.Join(err, d.Close())
 	}
 	h.DB = d
-	h.Outbox = outbox.New(m.Name, d, sh.bus, p.clock, log, outbox.Options{Retention: sh.settings.Outbox.Retention})
+	h.Outbox = outbox.New(m.Name, d, sh.network.bus, p.clock, log, outbox.Options{Retention: sh.settings.Outbox.Retention})
 	h.Inbox = inbox.New(m.Name, d, p.clock, log, inbox.Options{Retention: sh.settings.Outbox.Retention + 24*time.Hour})
 	h.Idempotency = idempotency.New(d, p.clock)
 	return h, nil
@@ -181,7 +161,7 @@ func (sh *shop) run(ctx context.Context) error {
 			continue
 		}
 		if types := h.Inbox.Types(); len(types) > 0 {
-			if err := sh.bus.Subscribe(ctx, h.Module, types, h.Inbox.Deliver); err != nil {
+			if err := sh.network.bus.Subscribe(ctx, h.Module, types, h.Inbox.Deliver); err != nil {
 				return err
 			}
 			g.Go(func() error { return h.Inbox.Run(ctx) })
@@ -220,15 +200,6 @@ func (sh *shop) checks() []check {
 		}
 	}
 	return checks
-}
-
-// links are what it is better with: without the broker events wait in their
-// outboxes, and orders are taken all the same.
-func (sh *shop) links() []check {
-	if sh.broker == nil {
-		return nil
-	}
-	return []check{{"NATS", sh.broker.Check}}
 }
 
 // demo fills an empty shop and gives what a newcomer should know of it.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stoa/platform/module"
+	"stoa/platform/rpc"
 )
 
 func topologyCommand(modules []module.Module, f *flags) *cobra.Command {
@@ -59,6 +60,13 @@ func printTopology(out io.Writer, s *settings, linked, here []module.Module) err
 		return err
 	}
 	fmt.Fprintf(out, "\nevents   %s\n", p.events())
+	if p.networked() {
+		how := "straight to an instance; this process would listen at " + s.RPC.Addr
+		if s.RPC.Driver == rpc.DriverNATS {
+			how = "through the broker"
+		}
+		fmt.Fprintf(out, "calls    %s\n", how)
+	}
 	if fault != nil {
 		fmt.Fprintln(out)
 	}

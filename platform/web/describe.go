@@ -40,6 +40,11 @@ type Described struct {
 	Download bool `json:"download,omitempty"`
 }
 
+// Serves tells whether a module has registered any operation.
+func (s *Server) Serves(module string) bool {
+	return slices.ContainsFunc(s.operations, func(o *operation) bool { return o.router.module == module })
+}
+
 // Describe writes the Description of a module as JSON. It is the same whenever
 // the same operations are registered.
 func (s *Server) Describe(module string) ([]byte, error) {

@@ -38,7 +38,7 @@ type httpListener struct {
 	watching  sync.WaitGroup
 
 	mu    sync.Mutex
-	conns map[net.Conn]struct{}
+	conns map[net.Conn]bool // whether a call of it is answered right now
 }
 
 func listenHTTP(ctx context.Context, s *Server) (*httpListener, error) {
@@ -47,7 +47,7 @@ func listenHTTP(ctx context.Context, s *Server) (*httpListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rpc.addr: %w", err)
 	}
-	h := &httpListener{server: s, listener: l, watch: newWatch(s.deps.Clock), conns: map[net.Conn]struct{}{}}
+	h := &httpListener{server: s, listener: l, watch: newWatch(s.deps.Clock), conns: map[net.Conn]bool{}}
 	h.http = &fasthttp.Server{
 		Handler: h.handle, ErrorHandler: h.misread, Logger: silent{}, ConnState: h.connState,
 		ReadTimeout: readWithin, WriteTimeout: writeWithin, IdleTimeout: idleWithin,
@@ -79,14 +79,13 @@ func (h *httpListener) serve() error {
 }
 
 func (h *httpListener) drain(ctx context.Context) error {
+	// Who has not sent a whole call by then is not waited for.
+	silent := time.AfterFunc(silence, func() { h.breakOff(false) })
 	err := h.http.ShutdownWithContext(ctx)
 	_ = h.listener.Close() // where it never served
+	silent.Stop()
 	if ctx.Err() != nil {
-		h.mu.Lock()
-		for c := range h.conns {
-			_ = c.Close() // what is left is broken off
-		}
-		h.mu.Unlock()
+		h.breakOff(true)
 	}
 	h.stopWatch()
 	h.watching.Wait()
@@ -96,13 +95,28 @@ func (h *httpListener) drain(ctx context.Context) error {
 	return nil
 }
 
+// silence is how long a connection may go on saying nothing, or half of
+// something, while the server stops.
+const silence = time.Second
+
+// breakOff closes connections: all, or those of which no call is answered.
+func (h *httpListener) breakOff(all bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c, answering := range h.conns {
+		if all || !answering {
+			_ = c.Close() // it is of no further use either way
+		}
+	}
+}
+
 // connState remembers which connections there are.
 func (h *httpListener) connState(c net.Conn, is fasthttp.ConnState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch is {
-	case fasthttp.StateNew:
-		h.conns[c] = struct{}{}
+	case fasthttp.StateNew, fasthttp.StateIdle:
+		h.conns[c] = false
 	case fasthttp.StateClosed, fasthttp.StateHijacked:
 		delete(h.conns, c)
 	}
@@ -127,6 +141,9 @@ func say(c *fasthttp.RequestCtx, status int, why string) {
 
 // handle answers calls and questions for documents, and refuses all else.
 func (h *httpListener) handle(c *fasthttp.RequestCtx) {
+	h.mu.Lock()
+	h.conns[c.Conn()] = true // until it is idle again
+	h.mu.Unlock()
 	path := string(c.Path())
 	if rest, ok := strings.CutPrefix(path, pathDocument); ok && c.IsGet() {
 		module, name, _ := strings.Cut(rest, "/")

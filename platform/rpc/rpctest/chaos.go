@@ -16,6 +16,10 @@ import (
 // Chaos is a network that repeats, loses, delays and so reorders: what a
 // contract's suite survives on it is idempotent where it says so.
 type Chaos struct {
+	// Spare tells which calls are left alone; nil is none. It is set before the
+	// first call.
+	Spare func(c *rpc.Call) bool
+
 	next rpc.Transport
 
 	mu       sync.Mutex
@@ -38,6 +42,9 @@ func NewChaos(next rpc.Transport, seed uint64) *Chaos {
 // RoundTrip carries a call out: once or twice, one after the other or at the
 // same time, at once or later; and gives its answer or none.
 func (c *Chaos) RoundTrip(ctx context.Context, to directory.Instance, call *rpc.Call) (rpc.Reply, error) {
+	if c.Spare != nil && c.Spare(call) {
+		return c.next.RoundTrip(ctx, to, call)
+	}
 	c.mu.Lock()
 	fate, pause, late := c.random.IntN(10), c.random.IntN(3000), c.random.IntN(3000)
 	switch {
@@ -85,19 +92,18 @@ func (c *Chaos) Close() error {
 	return c.next.Close()
 }
 
-// Chaotic gives the ends of a driver with mischief between them. Callers try
-// long enough to get through.
-func Chaotic(t testing.TB, driver string, seed uint64) (*Link, func() *Chaos) {
+// Chaotic gives the ends of a driver with mischief between them, of which c
+// tells once the link has started. Callers try long enough to get through.
+func Chaotic(t testing.TB, driver string, seed uint64) (l *Link, c *Chaos) {
 	t.Helper()
-	l := New(t, driver)
+	l, c = New(t, driver), NewChaos(nil, seed)
 	l.Config.Retries, l.Config.Timeout = 10, 30*time.Second
 	l.Config.Breaker.Failures, l.Config.Breaker.Window = 1000, 1000
-	var c *Chaos
 	l.ClientDeps.Wrap = func(next rpc.Transport) rpc.Transport {
-		c = NewChaos(next, seed)
+		c.next = next
 		return c
 	}
-	return l, func() *Chaos { return c }
+	return l, c
 }
 
 // Mischief tells how many calls were repeated and how many answers lost.

@@ -123,11 +123,14 @@ func Each(t *testing.T, test func(t *testing.T, driver string)) {
 	}
 }
 
-// Main runs the tests of a package and fails where goroutines are left over. A
-// fasthttp server's own end within ten seconds of its shutdown.
-func Main(m *testing.M) {
-	goleak.VerifyTestMain(m,
+// Main runs the tests of a package and fails where goroutines are left over.
+func Main(m *testing.M) { goleak.VerifyTestMain(m, Leftovers()...) }
+
+// Leftovers are goroutines that may be left: a fasthttp server's own, which end
+// within ten seconds of its shutdown.
+func Leftovers() []goleak.Option {
+	return []goleak.Option{
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-	)
+	}
 }

@@ -42,7 +42,7 @@ configured stays the same.`,
 				return err
 			}
 			if !split {
-				return serve(cmd.Context(), cmd.OutOrStdout(), s, chosen, demo)
+				return serve(cmd.Context(), s, chosen, demo, func(g greeting) { g.print(cmd.OutOrStdout(), "") })
 			}
 			return devSplit(cmd.Context(), cmd.OutOrStdout(), s, chosen, f, demo)
 		},
@@ -81,6 +81,10 @@ func devSplit(ctx context.Context, out io.Writer, s *settings, modules []module.
 	sup := &supervisor{clock: clock.System(), out: printed}
 	printed.print("stoa", fmt.Sprintf("%d processes, NATS at %s, data in %s; Ctrl-C stops them all", len(names), nats.URL(), s.Data.Dir))
 
+	front, err := net.ResolveTCPAddr("tcp", s.HTTP.Addr)
+	if err != nil {
+		return fmt.Errorf("http.addr: %w", err)
+	}
 	base := []string{"serve"}
 	for _, file := range f.files {
 		base = append(base, "--config", file)
@@ -93,6 +97,9 @@ func devSplit(ctx context.Context, out io.Writer, s *settings, modules []module.
 	}
 	start := func(name string) child {
 		args := slices.Clone(base)
+		if name != gateway {
+			args = append(args, "--front", "http://"+reachable(front))
+		}
 		for _, set := range splitSettings(name, nats.URL()) {
 			args = append(args, "--set", set)
 		}

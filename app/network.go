@@ -27,6 +27,7 @@ type network struct {
 	directory directory.Directory
 	client    *rpc.Client // calls others
 	server    *rpc.Server // answers them; nil in commands
+	public    []string    // modules whose operations clients of the API may call here
 
 	closers []func() error
 }
@@ -105,6 +106,7 @@ func (n *network) describe(server *web.Server, modules []module.Module) {
 		if m.Routes == nil || !server.Serves(m.Name) {
 			continue
 		}
+		n.public = append(n.public, m.Name)
 		n.server.Document(m.Name, routesDocument, func() ([]byte, string, error) {
 			text, err := server.Describe(m.Name)
 			return text, "application/json", err
@@ -123,7 +125,7 @@ func (n *network) serve(public net.Addr) error {
 	if bound := n.server.Addr(); bound != nil {
 		i.RPC = directory.Reachable(s.Directory, n.conn(), bound)
 	}
-	if err := n.server.Announce(i, n.server.Modules()...); err != nil {
+	if err := n.server.Announce(i, n.public...); err != nil {
 		return err
 	}
 	return n.server.Serve()

@@ -100,3 +100,11 @@ func needed(linked, here []module.Module, name string) ([]module.Module, error) 
 func has(list []module.Module, name string) bool {
 	return slices.ContainsFunc(list, func(m module.Module) bool { return m.Name == name })
 }
+
+func namesOf(modules []module.Module) []string {
+	names := make([]string, len(modules))
+	for i, m := range modules {
+		names[i] = m.Name
+	}
+	return names
+}

@@ -58,15 +58,20 @@ func newTown(t testing.TB, change ...func(*proxy.Config, *webtest.Options)) *tow
 			f(&cfg, o)
 		}
 	})
+	run(t, w.proxy)
+	return w
+}
+
+// run learns routes until the test ends.
+func run(t testing.TB, p *proxy.Proxy) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { _ = w.proxy.Run(ctx) })
+	running.Go(func() { _ = p.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
-		w.proxy.Close()
+		p.Close()
 	})
-	return w
 }
 
 // described is a process that serves both modules.

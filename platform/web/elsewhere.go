@@ -40,8 +40,9 @@ func (r *Router) Elsewhere(to Forwarder) *Elsewhere {
 }
 
 // Learn takes up which modules run elsewhere, instead of what it was told
-// before. Modules that run here are left out: they are served here. Its error
-// names the operations that cannot be passed on; all others are.
+// before. Modules that run here are left out: they are served here. Where two
+// claim a route it belongs to the one that comes first. Its error names the
+// operations that cannot be passed on; all others are.
 func (e *Elsewhere) Learn(list []Description) error {
 	s, t := e.server, &table{modules: map[string]bool{}}
 	here := map[string]bool{}
@@ -50,8 +51,6 @@ func (e *Elsewhere) Learn(list []Description) error {
 		here[o.router.module] = true
 		bad = append(bad, t.add(o))
 	}
-	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b Description) int { return strings.Compare(a.Module, b.Module) })
 	for _, d := range list {
 		if here[d.Module] {
 			continue

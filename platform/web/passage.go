@@ -219,8 +219,13 @@ func (p *Passage) Response() *fasthttp.Response {
 	resp := &p.http.Response
 	if !p.before.kept {
 		p.before = before{kept: true, close: resp.ConnectionClose()}
-		if rate := resp.Header.Peek(headerRateLimit); len(rate) > 0 {
-			p.before.rate, p.before.policy = string(rate), string(resp.Header.Peek(headerRateLimitPolicy))
+		for name, value := range resp.Header.All() {
+			switch string(name) { // Peek would look for them in another spelling
+			case headerRateLimit:
+				p.before.rate = string(value)
+			case headerRateLimitPolicy:
+				p.before.policy = string(value)
+			}
 		}
 	}
 	resp.Reset()
@@ -280,8 +285,10 @@ func (p *Passage) restore() {
 		resp.SetConnectionClose()
 	}
 	if p.before.rate != "" && resp.StatusCode() != http.StatusTooManyRequests {
-		resp.Header.Set(headerRateLimit, p.before.rate)
-		resp.Header.Set(headerRateLimitPolicy, p.before.policy)
+		resp.Header.Del(headerRateLimit)
+		resp.Header.Del(headerRateLimitPolicy)
+		resp.Header.SetCanonical(nameRateLimit, []byte(p.before.rate))
+		resp.Header.SetCanonical(nameRateLimitPolicy, []byte(p.before.policy))
 	}
 	if len(p.server.origins) > 0 {
 		varies := slices.DeleteFunc(strings.Split(joined(&resp.Header, fasthttp.HeaderVary), ","), func(name string) bool {

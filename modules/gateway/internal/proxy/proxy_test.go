@@ -67,7 +67,7 @@ func TestAnswersAreThoseOfOneProcess(t *testing.T) {
 		text("POST", "/files", "a,b", "Content-Type: text/csv\r\n"), text("POST", "/files", "a,b", json), text("POST", "/files", "", "Content-Type: text/csv\r\n"),
 		chunked("/files", "Content-Type: text/csv\r\n", "a,b\n", strings.Repeat("c", 70<<10)),
 		text("POST", "/things", `{"name":"sofa"}`, json, "Transfer-Encoding: chunked\r\n"), strings.Replace(get("/things/lamp"), "Host: shop\r\n", "", 1),
-		get("/things/lamp", "A: b\r\n c\r\n"), get("/things/lamp", "A: "+strings.Repeat("x", 20<<10)+"\r\n"), get("/things/"+strings.Repeat("x", 9<<10)), get("/things/%00"), get("/../things"),
+		get("/things/lamp", "A: b\r\n c\r\n"), get("/things/lamp", "A: "+strings.Repeat("x", 20<<10)+"\r\n"), get("/things/" + strings.Repeat("x", 9<<10)), get("/things/%00"), get("/../things"),
 		text("POST", "/things", `{"name":"sofa"}`, json, "Expect: 100-continue\r\n"), get("/things/lamp", "Upgrade: websocket\r\n"),
 	}
 	for _, r := range requests {

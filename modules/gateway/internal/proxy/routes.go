@@ -20,7 +20,10 @@ type routes struct {
 	elsewhere *web.Elsewhere
 	// told is what each module said last. It is kept when the module is away:
 	// its routes are not gone because nobody can answer there right now.
-	told     map[string]told
+	told map[string]told
+	// order is that in which modules were heard of: a later one takes no route
+	// from an earlier.
+	order    []string
 	complete atomic.Bool
 	missing  atomic.Pointer[string]
 }
@@ -81,13 +84,16 @@ func (p *Proxy) learn(ctx context.Context) (all bool) {
 			all = false
 			p.deps.Log.WarnContext(ctx, "a module does not tell its routes", slog.String("of", module), slog.Any("error", err))
 		case !bytes.Equal(d.text, r.told[module].text):
+			if _, known := r.told[module]; !known {
+				r.order = append(r.order, module)
+			}
 			r.told[module], news = d, true
 		}
 	}
 	if news {
 		var list []web.Description
-		for _, t := range r.told {
-			list = append(list, t.description)
+		for _, module := range r.order {
+			list = append(list, r.told[module].description)
 		}
 		if err := r.elsewhere.Learn(list); err != nil {
 			p.deps.Log.ErrorContext(ctx, "some routes cannot be served", slog.Any("error", err))

@@ -1,9 +1,16 @@
 package proxy_test
 
 import (
+	"log/slog"
 	"slices"
 	"strconv"
+
+	"stoa/platform/clock"
 )
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func system() clock.Clock { return clock.System() }
 
 func itoa(n int) string { return strconv.Itoa(n) }
 

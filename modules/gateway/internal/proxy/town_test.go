@@ -58,15 +58,20 @@ func newTown(t testing.TB, change ...func(*proxy.Config, *webtest.Options)) *tow
 			f(&cfg, o)
 		}
 	})
+	run(t, w.proxy)
+	return w
+}
+
+// run learns routes until the test ends.
+func run(t testing.TB, p *proxy.Proxy) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { _ = w.proxy.Run(ctx) })
+	running.Go(func() { _ = p.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
-		w.proxy.Close()
+		p.Close()
 	})
-	return w
 }
 
 // described is a process that serves both modules.
@@ -439,4 +444,47 @@ func send(t testing.TB, addr, text string) string {
 	answer, err := io.ReadAll(c)
 	require.NoError(t, err, "so far: %q", answer)
 	return string(answer)
+}
+
+// instanceAt is an instance of a module at an address.
+func instanceAt(module, id, addr string) directory.Instance {
+	return directory.Instance{ID: id, Module: module, HTTP: addr, Weight: 1}
+}
+
+// puppetOnce starts a process that answers each connection's first request with
+// a text, and closes it.
+func puppetOnce(t testing.TB, text string) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if _, err := readRequest(c); err == nil {
+				_, _ = io.WriteString(c, text)
+			}
+			_ = c.Close()
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		running.Wait()
+	})
+	return l.Addr().String()
+}
+
+// waiting is a process whose things can be waited for.
+func waiting(t testing.TB) *web.Server {
+	t.Helper()
+	s, err := web.New(web.DefaultConfig(), web.Deps{Clock: clock.System(), Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	r := s.Router("things", nil)
+	things("description")(r)
+	web.Register(r, web.Operation{ID: "wait", Method: http.MethodPost, Path: "/wait", Summary: "Wait"},
+		func(context.Context, *struct{}) (*struct{ Body string }, error) { return nil, nil })
+	return s
 }

@@ -18,6 +18,10 @@ func TestInProcess(t *testing.T) {
 	bustest.Run(t, func(testing.TB) bustest.Harness { return bustest.Harness{Bus: bus.NewInProcess()} })
 }
 
+func BenchmarkInProcess(b *testing.B) {
+	bustest.Latency(b, func(testing.TB) bustest.Harness { return bustest.Harness{Bus: bus.NewInProcess()} })
+}
+
 func TestAConsumerSubscribesOnceAtATime(t *testing.T) {
 	t.Parallel()
 	b := bus.NewInProcess()

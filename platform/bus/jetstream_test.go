@@ -60,6 +60,29 @@ func TestJetStream(t *testing.T) {
 	bustest.Run(t, harness)
 }
 
+func BenchmarkJetStream(b *testing.B) { bustest.Latency(b, harness) }
+
+// BenchmarkPublish takes batches of a full relay: of one aggregate each, which
+// costs a round an event, and of as many aggregates as events.
+func BenchmarkPublish(b *testing.B) {
+	for name, aggregates := range map[string]int{"one aggregate": 1, "60 aggregates": 60, "256 aggregates": 256} {
+		b.Run(name, func(b *testing.B) {
+			over := over(b, brokertest.Start(b).Connect(b))
+			require.NoError(b, over.Check(b.Context()))
+			published := 0
+			for n := int64(1); b.Loop(); n++ {
+				batch := make([]bus.Event, 256)
+				for i := range batch {
+					batch[i] = happen(fmt.Sprint(i%aggregates), n*256+int64(i), 300)
+				}
+				require.NoError(b, over.Publish(b.Context(), batch))
+				published += len(batch)
+			}
+			b.ReportMetric(float64(published)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
 func happen(aggregate string, n int64, size int) bus.Event {
 	return bus.Event{
 		ID: fmt.Sprintf("%s-%d", aggregate, n), Source: "test", Type: "stoa.test.happened.v1", Subject: aggregate, Sequence: n,
@@ -176,6 +199,29 @@ func TestTheBusIsMeasured(t *testing.T) {
 	require.InDelta(t, 2, values["stoa_bus_delivered_total"], 0)
 	require.InDelta(t, 2, values["stoa_bus_delivery_seconds"], 0)
 	require.InDelta(t, 1, values["stoa_bus_publish_failures_total"], 0)
+}
+
+func TestAnInstanceThatEndsLetsAnotherTakeOverAtOnce(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b, js := over(t, s.Connect(t)), stream(t, s)
+	got := make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, b.Subscribe(ctx, "one", []string{"stoa.test.happened.v1"}, func(context.Context, []bus.Event) error {
+		got <- struct{}{}
+		return nil
+	}))
+	require.NoError(t, b.Publish(t.Context(), []bus.Event{happen("a", 1, 1)}))
+	<-got
+	pinned := func() string {
+		c, err := js.Consumer(t.Context(), "STOA_EVENTS", "one")
+		require.NoError(t, err)
+		return c.CachedInfo().PriorityGroups[0].PinnedClientID
+	}
+	require.NotEmpty(t, pinned())
+	cancel()
+	require.NoError(t, b.Close())
+	require.Empty(t, pinned())
 }
 
 func TestAConsumerSubscribesOnceAnInstanceAndNotAfterClose(t *testing.T) {

@@ -99,15 +99,25 @@ func event(aggregate string, n int64, kind string) bus.Event {
 	}
 }
 
+// until tries again until what is tried succeeds.
+func until(t testing.TB, try func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		err := try(ctx)
+		if err == nil || t.Context().Err() != nil {
+			return
+		}
+		require.NoError(t, ctx.Err(), "it does not succeed: %v", err)
+		_ = clock.Sleep(ctx, clock.System(), time.Millisecond)
+	}
+}
+
 // publish hands events over as a relay does: until they are taken.
 func publish(t testing.TB, b bus.Bus, events ...bus.Event) {
 	t.Helper()
-	for t.Context().Err() == nil {
-		if b.Publish(t.Context(), events) == nil {
-			return
-		}
-		_ = clock.Sleep(t.Context(), clock.System(), time.Millisecond)
-	}
+	until(t, func(ctx context.Context) error { return b.Publish(ctx, events) })
 }
 
 // consumer keeps what it is given.

@@ -14,6 +14,7 @@ import (
 	"stoa/modules/catalog"
 	"stoa/modules/orders"
 	"stoa/modules/payments"
+	"stoa/platform/db"
 	"stoa/platform/errs"
 	"stoa/platform/saga"
 )
@@ -338,6 +339,9 @@ func TestACrashAnywhereEndsWithAllOrNothing(t *testing.T) {
 
 						s.trace = nil
 						s.open()
+						if s.db.Dialect() == db.Postgres {
+							pass(t, 12*time.Second) // another process might have it, until its lease is over
+						}
 						synctest.Wait()
 						o = s.order(o.ID)
 						require.Equal(t, c.status, o.Status)

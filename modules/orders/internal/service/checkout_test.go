@@ -304,7 +304,11 @@ func TestWhatAnotherProcessSettlesIsFound(t *testing.T) {
 		s.open() // there it takes up what it finds
 		o := <-placed
 		require.Equal(t, orders.StatusConfirmed, o.Status)
-		require.LessOrEqual(t, time.Since(began), 2*time.Second)
+		most := 2 * time.Second
+		if s.db.Dialect() == db.Postgres {
+			most = 12 * time.Second // the lease of who placed it
+		}
+		require.LessOrEqual(t, time.Since(began), most)
 		require.Equal(t, &home, o.ShippingAddress)
 	})
 }

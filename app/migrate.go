@@ -34,7 +34,7 @@ func migrateCommand(modules []module.Module, f *flags) *cobra.Command {
 			if m.Migrations == nil {
 				continue
 			}
-			d, err := db.OpenSQLite(cmd.Context(), m.Name, databasePath(s, m.Name), db.Options{})
+			d, err := s.Database.Open(cmd.Context(), m.Name, s.Data.Dir, db.Options{})
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"stoa/platform/broker"
 	"stoa/platform/bus"
 	"stoa/platform/config"
+	"stoa/platform/db"
 	"stoa/platform/directory"
 	"stoa/platform/mail"
 	"stoa/platform/module"
@@ -25,7 +26,7 @@ type settings struct {
 	HTTP      web.Config
 	Ops       web.OpsConfig
 	Data      dataConfig
-	Database  databaseConfig
+	Database  db.Config
 	Bus       bus.Config
 	NATS      broker.Config
 	RPC       rpc.Config
@@ -46,10 +47,6 @@ type dataConfig struct {
 	Dir string `koanf:"dir" usage:"directory of SQLite files, signing keys and uploads"`
 }
 
-type databaseConfig struct {
-	URL string `koanf:"url" allowed:"sqlite" usage:"sqlite: one file a module below data.dir"`
-}
-
 type outboxConfig struct {
 	Retention time.Duration `koanf:"retention" min:"1h" usage:"how long published events are kept and can be published again"`
 }
@@ -60,7 +57,7 @@ func defaults() *settings {
 		HTTP:      web.DefaultConfig(),
 		Ops:       web.DefaultOpsConfig(),
 		Data:      dataConfig{Dir: "./data"},
-		Database:  databaseConfig{URL: "sqlite"},
+		Database:  db.DefaultConfig(),
 		Bus:       bus.DefaultConfig(),
 		NATS:      broker.DefaultConfig(),
 		RPC:       rpc.DefaultConfig(),

@@ -85,7 +85,7 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 // knows of them, such as what is running, the other could not.
 func (sh *shop) lockData() error {
 	for _, m := range sh.modules {
-		if m.Migrations == nil {
+		if m.Migrations == nil || sh.settings.Database.Dialect(m.Name) != db.SQLite {
 			continue
 		}
 		path := filepath.Join(sh.settings.Data.Dir, m.Name+".lock")
@@ -134,7 +134,7 @@ func (sh *shop) host(ctx context.Context, m module.Module, p parts) (*module.Hos
 	if m.Migrations == nil {
 		return h, nil
 	}
-	d, err := db.OpenSQLite(ctx, m.Name, databasePath(sh.settings, m.Name), db.Options{Log: log})
+	d, err := sh.settings.Database.Open(ctx, m.Name, sh.settings.Data.Dir, db.Options{Log: log, Clock: p.clock})
 	if err != nil {
 		return nil, err
 	}
@@ -146,10 +146,6 @@ func (sh *shop) host(ctx context.Context, m module.Module, p parts) (*module.Hos
 	h.Inbox = inbox.New(m.Name, d, p.clock, log, inbox.Options{Retention: sh.settings.Outbox.Retention + 24*time.Hour})
 	h.Idempotency = idempotency.New(d, p.clock)
 	return h, nil
-}
-
-func databasePath(s *settings, name string) string {
-	return filepath.Join(s.Data.Dir, name+".db")
 }
 
 // run does the background work of all modules until ctx ends, and waits for it.
@@ -238,9 +234,4 @@ func (sh *shop) close(ctx context.Context) error {
 	}
 	sh.closers, sh.hosts = nil, nil
 	return failed
-}
-
-// databaseOf says where a module keeps its data, without passwords.
-func databaseOf(s *settings, name string) string {
-	return "SQLite " + databasePath(s, name)
 }

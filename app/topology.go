@@ -52,7 +52,7 @@ func printTopology(out io.Writer, s *settings, linked, here []module.Module) err
 		}
 		data := "none"
 		if m.Migrations != nil {
-			data = databaseOf(s, m.Name)
+			data = s.Database.Describe(m.Name, s.Data.Dir)
 		}
 		fmt.Fprintf(w, "%s\there\t%s\t%s\n", m.Name, data, p.needs(m))
 	}

@@ -79,7 +79,7 @@ func testKilled(t *testing.T, b bus.Bus, broker *Broker) {
 	none, c := newConsumer(), newConsumer()
 	inHand, _ := holding(t, dying, none)
 	publish(t, b, event("a", 1, happened), event("b", 1, happened), event("a", 2, happened))
-	<-inHand
+	hear(t, inHand)
 	require.NoError(t, b.Subscribe(t.Context(), "one", []string{happened}, c.take))
 	kill()
 	publish(t, b, event("a", 3, happened), event("b", 2, happened))
@@ -91,7 +91,7 @@ func testKilledAndQuiet(t *testing.T, b bus.Bus, broker *Broker) {
 	dying, kill := broker.Further(t)
 	inHand, _ := holding(t, dying, newConsumer())
 	publish(t, b, event("a", 1, happened), event("a", 2, happened))
-	<-inHand
+	hear(t, inHand)
 	kill()
 	began := clock.System().Now()
 	inOrder(t, subscribe(t, b, "one", nil, happened).await(t, 2))
@@ -103,7 +103,7 @@ func testHung(t *testing.T, b bus.Bus, broker *Broker) {
 	c := newConsumer() // both store in the same place
 	inHand, goOn := holding(t, hung, c)
 	publish(t, b, event("a", 1, happened), event("a", 2, happened))
-	<-inHand
+	hear(t, inHand)
 	require.NoError(t, b.Subscribe(t.Context(), "one", []string{happened}, c.take))
 	publish(t, b, event("a", 3, happened))
 	inOrder(t, c.await(t, 3)) // by the one that took over
@@ -196,7 +196,7 @@ func testAwayAndBack(t *testing.T, b bus.Bus, broker *Broker) {
 func testBackWhileQuiet(t *testing.T, b bus.Bus, broker *Broker) {
 	inHand, goOn := holding(t, b, newConsumer())
 	publish(t, b, event("a", 1, happened))
-	<-inHand
+	hear(t, inHand)
 	broker.Stop(t)
 	goOn() // its acknowledgement is lost
 	broker.Start(t)

@@ -120,6 +120,16 @@ func publish(t testing.TB, b bus.Bus, events ...bus.Event) {
 	until(t, func(ctx context.Context) error { return b.Publish(ctx, events) })
 }
 
+// hear waits for something that must come.
+func hear[T any](t testing.TB, c <-chan T) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		require.FailNow(t, "it does not come")
+	}
+}
+
 // consumer keeps what it is given.
 type consumer struct {
 	mu     sync.Mutex
@@ -275,7 +285,7 @@ func testOneFails(t *testing.T, b bus.Bus) {
 	away = false
 	mu.Unlock()
 	require.Equal(t, []string{"a-1"}, ids(failing.await(t, 1)))
-	<-published
+	hear(t, published)
 }
 
 func testUnsubscribe(t *testing.T, b bus.Bus) {

@@ -272,7 +272,7 @@ func testNoAcknowledgementWithoutCommit(t *testing.T, b bus.Bus) {
 	}))
 	from.happen("a", 1)
 	from.relay()
-	<-taken
+	hear(t, taken)
 	to.until(cancel, func() error { return to.inbox.Run(ctx) })
 	require.Equal(t, numbered("a", 1, 1), to.await("first", 1))
 }
@@ -302,7 +302,7 @@ func testCrashInHandler(t *testing.T, b bus.Bus) {
 	})
 	from.happen("a", 2)
 	stop := from.relay()
-	<-crashed
+	hear(t, crashed)
 	stop()
 	cancel()
 

@@ -19,7 +19,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stoa/platform/clock"
 	"stoa/platform/config"
 	"stoa/platform/module"
 )
@@ -89,6 +88,7 @@ func Command(modules ...module.Module) *cobra.Command {
 		serveCommand(modules, &f),
 		devCommand(modules, &f),
 		topologyCommand(modules, &f),
+		eventsCommand(modules, &f),
 		migrateCommand(modules, &f),
 		configCommand(modules, &f),
 		openapiCommand(modules, &f),
@@ -107,29 +107,8 @@ func Command(modules ...module.Module) *cobra.Command {
 
 // runner starts one module and what it needs for a command.
 func runner(modules []module.Module, name string, f *flags) module.Run {
-	return func(ctx context.Context, fn func(ctx context.Context) error) (err error) {
-		s, _, err := load(modules, f.files, f.set)
-		if err != nil {
-			return err
-		}
-		here, err := choose(modules, s.Modules.Modules)
-		if err != nil {
-			return err
-		}
-		chosen, err := needed(modules, here, name)
-		if err != nil {
-			return err
-		}
-		p, stop, err := newParts(ctx, s, clock.System())
-		if err != nil {
-			return err
-		}
-		sh, err := open(ctx, s, chosen, p, false)
-		if err != nil {
-			return errors.Join(err, stop(context.WithoutCancel(ctx)))
-		}
-		err = fn(ctx)
-		return errors.Join(err, sh.close(context.WithoutCancel(ctx)), stop(context.WithoutCancel(ctx)))
+	return func(ctx context.Context, fn func(ctx context.Context) error) error {
+		return withShop(ctx, modules, []string{name}, f, func(ctx context.Context, _ *shop) error { return fn(ctx) })
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"stoa/platform/auth/authrpc"
 	"stoa/platform/broker"
 	"stoa/platform/bus"
+	"stoa/platform/clock"
 	"stoa/platform/directory"
 	"stoa/platform/module"
 	"stoa/platform/rpc"
@@ -146,6 +147,34 @@ func (n *network) checks() []check {
 		return nil
 	}
 	return []check{{"NATS", n.broker.Check}}
+}
+
+// publisher gives a bus that a command publishes by. Where the broker carries
+// events it goes there; else it is to the inboxes of the modules of sh.
+func (n *network) publisher(ctx context.Context, sh *shop) (_ bus.Bus, closeAll func() error, err error) {
+	s := n.settings
+	if s.Bus.Driver != bus.DriverNATS {
+		for _, h := range sh.hosts {
+			if h.DB == nil || len(h.Inbox.Types()) == 0 {
+				continue
+			}
+			if err := n.bus.Subscribe(ctx, h.Module, h.Inbox.Types(), h.Inbox.Deliver); err != nil {
+				return nil, nil, err
+			}
+		}
+		return n.bus, func() error { return nil }, nil
+	}
+	at := s.NATS
+	at.Embedded = false
+	b, err := broker.Open(ctx, at, s.Data.Dir, sh.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	stream, err := bus.NewJetStream(b.Conn(), s.Bus, clock.System(), sh.log, nil)
+	if err != nil {
+		return nil, nil, errors.Join(err, b.Close())
+	}
+	return stream, func() error { return errors.Join(stream.Close(), b.Close()) }, nil
 }
 
 // leave has the others turn elsewhere.

@@ -387,7 +387,7 @@ func TestCallsThatRunAreFinishedBeforeAServerEnds(t *testing.T) {
 		}()
 		<-begun
 		stopped := make(chan error, 1)
-		go func() { stopped <- l.Server.Shutdown(context.Background()) }()
+		go func() { stopped <- l.Server.Shutdown(t.Context()) }()
 		for len(l.ClientDeps.Directory.Instances("shelf")) > 0 {
 			<-l.ClientDeps.Directory.Changed()
 		}

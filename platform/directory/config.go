@@ -22,7 +22,7 @@ const (
 // Config is the section "directory" of the configuration.
 type Config struct {
 	Driver  string              `koanf:"driver" allowed:"nats|static|dns" usage:"how instances of modules are found: announced over NATS, listed here, or by name"`
-	Static  map[string][]string `koanf:"static" usage:"instances by module, for the driver static: host:port of the private listener, then /port of the public one and *weight where they matter, such as 10.0.0.7:7000/8080*2"`
+	Static  map[string][]string `koanf:"static" usage:"instances by module, for the driver static: host:port of the private listener, then /port of the public one and *weight where they matter, such as 10.0.0.7:7000/8080*2; auth is found where users is, and listed too"`
 	DNS     map[string]string   `koanf:"dns" usage:"name by module, for the driver dns: host:port[/port] with an address for each instance, or an SRV name that begins with _, such as _rpc._tcp.catalog.internal[/port]"`
 	Refresh time.Duration       `koanf:"refresh" min:"100ms" max:"1m" usage:"how often instances are asked whether they are still there, or names are looked up; one that does not answer five times is gone"`
 	Host    string              `koanf:"host" usage:"host under which other processes reach this one; empty is the address that leads to the broker"`

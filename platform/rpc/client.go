@@ -133,13 +133,18 @@ func (c *Client) call(ctx context.Context, m *call) (_ []byte, err error) {
 	m.RequestID = telemetry.RequestID(ctx)
 
 	var tried []string
-	attempt := func(failsafe.Execution[Reply]) (Reply, error) { return n.attempt(limited, m, limit, &tried) }
+	attempt := func(e failsafe.Execution[Reply]) (Reply, error) {
+		if e.IsRetry() && c.retries != nil {
+			c.retries.WithLabelValues(m.Module, m.Method).Inc()
+		}
+		return n.attempt(limited, m, limit, &tried)
+	}
 	reply, err := n.retrying(m).WithContext(limited).GetWithExecution(attempt)
 	switch {
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
-		err = fmt.Errorf("call %s: %w", m.name(), ctx.Err())
 	case err == nil:
 		err = decode(m, reply)
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+		err = fmt.Errorf("call %s: %w", m.name(), ctx.Err())
 	case limited.Err() != nil || errors.Is(err, context.DeadlineExceeded):
 		err = errs.ErrTimeout.With("there was no answer of %s in time", m.Module).Detail("module", m.Module).
 			Because(fmt.Errorf("call %s: %w", m.name(), context.DeadlineExceeded))
@@ -219,13 +224,13 @@ func (c *Client) Document(ctx context.Context, module, name string) (body []byte
 		return reply, err
 	})
 	switch {
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
-		return nil, "", fmt.Errorf("fetch %s of %s: %w", name, module, ctx.Err())
 	case err == nil:
 		if err = decode(m, reply); err != nil {
 			return nil, "", err
 		}
 		return reply.Body, contentType, nil
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+		return nil, "", fmt.Errorf("fetch %s of %s: %w", name, module, ctx.Err())
 	case limited.Err() != nil:
 		return nil, "", errs.ErrTimeout.With("there was no answer of %s in time", module).Because(context.DeadlineExceeded)
 	}

@@ -104,9 +104,6 @@ func (n *neighbour) attempt(ctx context.Context, m *call, limit time.Duration, t
 		n.record(nil, true)
 		return Reply{}, err
 	}
-	if len(*tried) > 1 && n.client.retries != nil {
-		n.client.retries.WithLabelValues(m.Module, m.Method).Inc()
-	}
 	began := n.client.deps.Clock.Now()
 	reply, err := n.client.transport.RoundTrip(ctx, to, &m.Call)
 	took := n.client.deps.Clock.Now().Sub(began)

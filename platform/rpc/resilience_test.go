@@ -65,6 +65,12 @@ func dial(t *testing.T, l *line, change func(*rpc.Config)) *rpc.Client {
 	return c
 }
 
+// pass lets time pass in a bubble of synctest.
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	require.NoError(t, clock.Sleep(t.Context(), clock.System(), d))
+}
+
 func TestWhatMayHaveBeenDoneIsTriedAgainOnlyWhereThatIsDeclared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -184,17 +190,17 @@ func TestAModuleThatFailsTooOftenIsLeftAloneAndThenProbed(t *testing.T) {
 		}
 		require.Len(t, l.tries(), 10, "nobody is asked meanwhile")
 
-		time.Sleep(2*time.Second - time.Millisecond)
+		pass(t, 2*time.Second - time.Millisecond)
 		_, err := place.Call(t.Context(), c, ask{})
 		require.ErrorIs(t, err, rpc.ErrUnavailable)
-		time.Sleep(2 * time.Millisecond)
+		pass(t, 2 * time.Millisecond)
 		_, err = place.Call(t.Context(), c, ask{})
 		require.ErrorIs(t, err, rpc.ErrBroken, "a probe")
 		require.Len(t, l.tries(), 11)
 
 		well.Store(true)
 		for range 100 {
-			time.Sleep(100 * time.Millisecond)
+			pass(t, 100 * time.Millisecond)
 			if _, err = place.Call(t.Context(), c, ask{}); err == nil {
 				break
 			}
@@ -387,7 +393,7 @@ func TestCallsThatRunAreFinishedBeforeAServerEnds(t *testing.T) {
 		}()
 		<-begun
 		stopped := make(chan error, 1)
-		go func() { stopped <- l.Server.Shutdown(context.Background()) }()
+		go func() { stopped <- l.Server.Shutdown(t.Context()) }()
 		for len(l.ClientDeps.Directory.Instances("shelf")) > 0 {
 			<-l.ClientDeps.Directory.Changed()
 		}

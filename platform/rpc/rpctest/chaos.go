@@ -2,8 +2,8 @@ package rpctest
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -23,7 +23,7 @@ type Chaos struct {
 	next rpc.Transport
 
 	mu       sync.Mutex
-	random   *rand.Rand
+	random   clock.Clock
 	repeated int
 	lost     int
 
@@ -36,7 +36,7 @@ var errLost = errors.New("the connection broke")
 // NewChaos puts mischief before a transport. The same seed makes the same
 // choices in the same order.
 func NewChaos(next rpc.Transport, seed uint64) *Chaos {
-	return &Chaos{next: next, random: rand.New(rand.NewPCG(seed, seed))}
+	return &Chaos{next: next, random: clock.NewFake(time.Unix(0, 0), seed)}
 }
 
 // RoundTrip carries a call out: once or twice, one after the other or at the
@@ -46,7 +46,7 @@ func (c *Chaos) RoundTrip(ctx context.Context, to directory.Instance, call *rpc.
 		return c.next.RoundTrip(ctx, to, call)
 	}
 	c.mu.Lock()
-	fate, pause, late := c.random.IntN(10), c.random.IntN(3000), c.random.IntN(3000)
+	fate, pause, late := c.draw(10), c.draw(3000), c.draw(3000)
 	switch {
 	case fate < 3:
 		c.repeated++
@@ -82,6 +82,13 @@ func (c *Chaos) RoundTrip(ctx context.Context, to directory.Instance, call *rpc.
 	return c.next.RoundTrip(ctx, to, call)
 }
 
+// draw gives a number below n.
+func (c *Chaos) draw(n uint32) int {
+	var b [4]byte
+	_, _ = c.random.Read(b[:]) // never fails
+	return int(binary.LittleEndian.Uint32(b[:]) % n)
+}
+
 func wait(ctx context.Context, us int) error {
 	return clock.Sleep(ctx, clock.System(), time.Duration(us)*time.Microsecond)
 }
@@ -97,7 +104,7 @@ func (c *Chaos) Close() error {
 func Chaotic(t testing.TB, driver string, seed uint64) (l *Link, c *Chaos) {
 	t.Helper()
 	l, c = New(t, driver), NewChaos(nil, seed)
-	l.Config.Retries, l.Config.Timeout = 10, 30*time.Second
+	l.Config.Retries = 10
 	l.Config.Breaker.Failures, l.Config.Breaker.Window = 1000, 1000
 	l.ClientDeps.Wrap = func(next rpc.Transport) rpc.Transport {
 		c.next = next

@@ -63,6 +63,7 @@ func New(t testing.TB, driver string) *Link {
 	l := &Link{Config: rpc.DefaultConfig()}
 	l.Config.Driver = driver
 	l.Config.Addr = "127.0.0.1:0"
+	l.Config.Timeout = 30 * time.Second // so that a busy machine fails no test
 	log := slog.New(slog.DiscardHandler)
 	l.ServerDeps = rpc.ServerDeps{Clock: clock.System(), Log: log}
 	l.ClientDeps = rpc.ClientDeps{Clock: clock.System(), Log: log}
@@ -92,7 +93,7 @@ func Serve(t testing.TB, cfg rpc.Config, deps rpc.ServerDeps, declare func(s *rp
 	t.Helper()
 	s := rpc.NewServer(cfg, deps)
 	declare(s)
-	require.NoError(t, s.Listen(context.Background()))
+	require.NoError(t, s.Listen(t.Context()))
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := s.Serve(); err != nil {
@@ -105,7 +106,7 @@ func Serve(t testing.TB, cfg rpc.Config, deps rpc.ServerDeps, declare func(s *rp
 	}
 	require.NoError(t, s.Announce(i))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
 		defer cancel()
 		_ = s.Shutdown(ctx) // a test that shut it down has looked at what came of it
 		serving.Wait()

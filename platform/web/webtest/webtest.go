@@ -34,6 +34,8 @@ type Options struct {
 	Config      web.Config
 	Deps        web.Deps
 	Idempotency web.Idempotency
+	// Others are the routes of further modules, by name.
+	Others map[string]func(*web.Router)
 }
 
 // Server serves one module. Its own Client is nobody.
@@ -62,6 +64,9 @@ func New(t testing.TB, module string, routes func(*web.Router), change ...func(*
 	server, err := web.New(o.Config, o.Deps)
 	require.NoError(t, err)
 	routes(server.Router(module, o.Idempotency))
+	for name, register := range o.Others {
+		register(server.Router(name, o.Idempotency))
+	}
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -106,7 +106,7 @@ func (c *conn) send(stream io.Reader, chunked bool) (broken, unsent error) {
 				start := head - len(length) - 2
 				copy(buffer[start:], length)
 				copy(buffer[head-2:], "\r\n")
-				part = append(buffer[start:head+n], "\r\n"...)
+				part = buffer[start : head+n+copy(buffer[head+n:], "\r\n")]
 			}
 			if _, err := c.Write(part); err != nil {
 				return nil, err

@@ -40,8 +40,8 @@ func TestAnswersAreThoseOfOneProcess(t *testing.T) {
 	one := webtest.New(t, "things", things("one"), func(o *webtest.Options) {
 		o.Config.CORSOrigins = []string{"https://shop.example"}
 		o.Idempotency = memory{}
+		o.Others = map[string]func(*web.Router){"files": files}
 	})
-	files(one.Web.Router("files", nil))
 	customer, staff := "Authorization: Bearer "+webtest.Token("ada")+"\r\n", "Authorization: Bearer "+webtest.Token("bob", "staff")+"\r\n"
 	const json = "Content-Type: application/json\r\n"
 	requests := []string{

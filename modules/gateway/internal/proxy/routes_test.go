@@ -55,7 +55,7 @@ func TestModulesOfThisProcessAreServedWithoutAHop(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.Do(t, http.MethodGet, "/things/lamp", nil).Status)
 	require.Equal(t, "GET, HEAD, OPTIONS", w.Do(t, http.MethodPut, "/files/1", nil).Header.Get("Allow"))
 	require.Equal(t, "GET, HEAD, DELETE, OPTIONS", w.Do(t, http.MethodPut, "/things/lamp", nil).Header.Get("Allow"))
-	require.Zero(t, w.asked["files"])
+	require.Zero(t, w.times("files"))
 	require.Equal(t, documents(t, described(t)), documents(t, w.Web))
 }
 
@@ -69,8 +69,9 @@ func documents(t *testing.T, s *web.Server) string {
 func TestTheDocumentIsThatOfOneProcess(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
-	one := webtest.New(t, "things", things("one"), func(o *webtest.Options) { o.Idempotency = memory{} })
-	files(one.Web.Router("files", nil))
+	one := webtest.New(t, "things", things("one"), func(o *webtest.Options) {
+		o.Idempotency, o.Others = memory{}, map[string]func(*web.Router){"files": files}
+	})
 	before := w.Raw(t, http.MethodGet, "/openapi.json", nil)
 	require.NotContains(t, string(before.Body), "/things")
 	w.start("files", "f1", files)
@@ -118,14 +119,11 @@ func TestNonsenseOfAModuleDoesNoHarmToOthers(t *testing.T) {
 		`{"module":"files","operations":[{"method":"GET","path":"/api/v1/things/{id}"}],"openapi":[]}`,
 	} {
 		bad.Store(text)
-		w.mu.Lock()
-		asked := w.asked["files"]
-		w.mu.Unlock()
+		asked := w.times("files")
 		w.update(func() {})
 		w.eventually(func() bool {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.asked["files"] > asked+1 || w.asked["files"] > asked && text != ""
+			now := w.times("files")
+			return now > asked+1 || now > asked && text != ""
 		})
 		require.Equal(t, http.StatusOK, w.Do(t, http.MethodGet, "/things/lamp", nil).Status, text)
 	}
@@ -137,7 +135,7 @@ func TestServicesWithoutPublicRoutesAreNotAsked(t *testing.T) {
 	_, err := w.Announce(directory.Instance{ID: "a", Module: "auth", RPC: "127.0.0.1:1"}, nil)
 	require.NoError(t, err)
 	w.start("things", "t1", things("t1"))
-	require.Zero(t, w.asked["auth"])
+	require.Zero(t, w.times("auth"))
 }
 
 func TestTheSameClientFindsTheSameInstance(t *testing.T) {

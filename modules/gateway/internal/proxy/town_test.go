@@ -92,6 +92,13 @@ func (w *town) ask(_ context.Context, module string) ([]byte, error) {
 	return describe(module)
 }
 
+// times tells how often a module was asked for its routes.
+func (w *town) times(module string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.asked[module]
+}
+
 // The town is its own directory.
 func (w *town) Instances(module string) (list []directory.Instance) {
 	w.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoa/app/conformance"
+	"stoa/platform/db/dbtest"
 )
 
 // TestMain lets more tests run at once than there are processors: those of the
@@ -21,25 +22,41 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// TestConformance holds every topology to everything that is promised to a
+// caller. A further topology is one line.
 func TestConformance(t *testing.T) {
-	binary := build(t, "stoa")
+	bin := build(t)
+	stoa, gateway := filepath.Join(bin, "stoa"), filepath.Join(bin, "stoa-gateway")
+	users, catalog := filepath.Join(bin, "stoa-users"), filepath.Join(bin, "stoa-catalog")
+	orders, payments := filepath.Join(bin, "stoa-orders"), filepath.Join(bin, "stoa-payments")
+	postgres := func(t testing.TB) []string { return []string{"database.url=" + dbtest.Postgres(t)} }
+	overJetStream := func(t testing.TB) []string { return append(postgres(t), "bus.driver=nats", "nats.embedded=true") }
+
 	for _, topology := range []conformance.Topology{
-		conformance.OneProcess("one process", binary, nil),
-		conformance.OneProcess("one process over JetStream", binary, func(testing.TB) []string {
-			return []string{"bus.driver=nats", "nats.embedded=true"}
-		}),
+		conformance.OneProcess("one process", stoa, nil),
+		conformance.OneProcess("one process, JetStream and PostgreSQL", stoa, overJetStream),
+		conformance.Split{Called: "two processes of two modules", Command: stoa, Members: []conformance.Member{
+			{Binary: stoa, Modules: "orders,payments"}, {Binary: stoa, Modules: "users,catalog,gateway"},
+		}},
+		conformance.Split{Called: "one process a module behind the gateway", Command: stoa, Members: []conformance.Member{
+			{Binary: users}, {Binary: catalog}, {Binary: orders}, {Binary: payments}, {Binary: gateway},
+		}},
+		conformance.Split{Called: "two instances of each module", Command: stoa, Given: postgres, Members: []conformance.Member{
+			{Binary: users}, {Binary: users}, {Binary: catalog}, {Binary: catalog}, {Binary: orders}, {Binary: orders},
+			{Binary: payments}, {Binary: payments}, {Binary: gateway},
+		}},
 	} {
 		t.Run(topology.Name(), func(t *testing.T) { conformance.Run(t, topology) })
 	}
 }
 
-// build builds the binary as `make build` does.
-func build(t *testing.T, name string) string {
+// build builds the binaries as `make build` does, and gives where they are.
+func build(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), name)
-	cmd := exec.Command("go", "build", "-o", binary, "../"+name)
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-o", dir, "../...")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	return binary
+	return dir
 }

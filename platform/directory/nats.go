@@ -280,11 +280,12 @@ func (d *NATS) say(subject string, s micro.Stats) error {
 	if err != nil {
 		return err
 	}
-	if err := d.conn.Publish(subject, text); err != nil {
-		return err
-	}
+	err = d.conn.Publish(subject, text)
 	if !d.conn.IsConnected() {
-		return nil // it goes out when the broker is back
+		return nil // whoever asks when the broker is back learns it all the same
+	}
+	if err != nil {
+		return err
 	}
 	return d.conn.FlushTimeout(flushWithin)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"stoa/platform/broker/brokertest"
 	"stoa/platform/clock"
 	"stoa/platform/directory"
 )
@@ -191,6 +192,20 @@ func TestWhatIsKnownStaysWhileTheBrokerIsAway(t *testing.T) {
 	}
 	require.Len(t, d.Instances("catalog"), 1)
 	require.NoError(t, leave())
+}
+
+func TestWhoStartsBeforeTheBrokerIsKnownWhenItIsThere(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	conn, other := s.Connect(t), s.Connect(t)
+	lost := conn.StatusChanged(nats.RECONNECTING)
+	s.Stop(t)
+	<-lost
+	d, elsewhere := open(t, conn, clock.System()), open(t, other, clock.System())
+	_, err := d.Announce(directory.Instance{Module: "catalog", ID: "one"}, idle)
+	require.NoError(t, err)
+	s.Start(t)
+	await(t, elsewhere, "catalog", count(1))
 }
 
 func TestAnythingMayBeSaidOnTheBroker(t *testing.T) {

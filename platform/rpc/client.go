@@ -146,16 +146,24 @@ func (c *Client) call(ctx context.Context, m *call) (_ []byte, err error) {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
 		err = fmt.Errorf("call %s: %w", m.name(), ctx.Err())
 	case limited.Err() != nil || errors.Is(err, context.DeadlineExceeded):
-		err = errs.ErrTimeout.With("there was no answer of %s in time", m.Module).Detail("module", m.Module).
-			Because(fmt.Errorf("call %s: %w", m.name(), context.DeadlineExceeded))
+		err = late(m)
 	default:
 		err = c.explain(m, err)
+	}
+	if e, ok := errs.As(err); ok && e.Is(errs.ErrTimeout) && e.Message == errs.ErrTimeout.Message {
+		err = late(m) // the instance saw the end of its time first
 	}
 	if err != nil {
 		telemetry.Fail(span, err)
 		return nil, err
 	}
 	return reply.Body, nil
+}
+
+// late is the error of a call that was not answered in its time.
+func late(m *call) error {
+	return errs.ErrTimeout.With("there was no answer of %s in time", m.Module).Detail("module", m.Module).
+		Because(fmt.Errorf("call %s: %w", m.name(), context.DeadlineExceeded))
 }
 
 // decode makes the error of a reply that holds one.

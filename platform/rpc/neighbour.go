@@ -110,6 +110,9 @@ func (n *neighbour) attempt(ctx context.Context, m *call, limit time.Duration, t
 	if err == nil && (reply.Status == StatusBusy || reply.Status == StatusUnknown) {
 		err = refuse("%s", reply.Body)
 	}
+	if err == nil && reply.Status == StatusGivenUp {
+		err = errors.New(string(reply.Body))
+	}
 	switch {
 	case err == nil:
 		done(nil)

@@ -190,17 +190,17 @@ func TestAModuleThatFailsTooOftenIsLeftAloneAndThenProbed(t *testing.T) {
 		}
 		require.Len(t, l.tries(), 10, "nobody is asked meanwhile")
 
-		pass(t, 2*time.Second - time.Millisecond)
+		pass(t, 2*time.Second-time.Millisecond)
 		_, err := place.Call(t.Context(), c, ask{})
 		require.ErrorIs(t, err, rpc.ErrUnavailable)
-		pass(t, 2 * time.Millisecond)
+		pass(t, 2*time.Millisecond)
 		_, err = place.Call(t.Context(), c, ask{})
 		require.ErrorIs(t, err, rpc.ErrBroken, "a probe")
 		require.Len(t, l.tries(), 11)
 
 		well.Store(true)
 		for range 100 {
-			pass(t, 100 * time.Millisecond)
+			pass(t, 100*time.Millisecond)
 			if _, err = place.Call(t.Context(), c, ask{}); err == nil {
 				break
 			}

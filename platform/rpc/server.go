@@ -276,6 +276,9 @@ func (s *Server) answer(ctx context.Context, c *Call) Reply {
 		return Reply{StatusAnswer, body}
 	}
 	telemetry.Fail(span, err)
+	if s.base.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return Reply{StatusGivenUp, []byte("the process ended before the call did")}
+	}
 	return Reply{StatusError, s.failure(ctx, c, err)}
 }
 

@@ -39,6 +39,7 @@ const (
 	StatusMalformed = 400 // what came was no call
 	StatusUnknown   = 404 // there is no such method here
 	StatusTooLarge  = 413 // the request is larger than calls may be
+	StatusGivenUp   = 502 // begun, and broken off because the process ends
 	StatusBusy      = 503 // not begun: too much to do, or about to stop
 )
 

@@ -122,7 +122,7 @@ func TestHoweverManyAddAnAddressTheLimitAndTheDefaultHold(t *testing.T) {
 	for i := range 16 {
 		adding.Go(func() {
 			err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-				ok, err := store.InsertAddress(ctx, tx, "u", users.Address{ID: fmt.Sprint(i), IsDefault: true}, 5)
+				ok, err := store.InsertAddress(ctx, tx, "u", users.Address{ID: fmt.Sprint(i), IsDefault: i%2 == 0}, 5)
 				if ok {
 					tx.AfterCommit(func() {
 						mu.Lock()

@@ -80,6 +80,14 @@ func TestTheWorkerIsWokenAndCommandsWaitForIt(t *testing.T) {
 	s.sound(t)
 }
 
+// time is what the catalogue's time is told by.
+func (s *importing) time() clock.Clock {
+	if s.clock == nil {
+		return clock.System()
+	}
+	return s.clock
+}
+
 func (s *importing) exec(t testing.TB, statement string) {
 	t.Helper()
 	require.NoError(t, s.db.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
@@ -292,7 +300,7 @@ func TestAKilledImportGoesOn(t *testing.T) {
 
 	place, path := newPlace(t), filepath.Join(t.TempDir(), "many.csv")
 	require.NoError(t, os.WriteFile(path, []byte(manyProducts(products)), 0o600))
-	killedImport(t, place, childFile+"="+path, childAge+"=0", childID+"=1700")
+	killedImport(t, place, childFile+"="+path, childAge+"=0", childID+"=2700")
 	s := openImportingIn(t, place, clock.NewFake(time.Now().Add(time.Hour), 3))
 	var id string
 	require.NoError(t, s.db.Read().QueryRowContext(t.Context(), `SELECT id FROM imports`).Scan(&id))

@@ -307,6 +307,9 @@ func numberSlug(ctx context.Context, tx *db.Tx, p *store.Product) error {
 	for n := 2; n <= most; n++ {
 		candidates = append(candidates, fmt.Sprintf("%s-%d", p.Slug, n))
 	}
+	if err := tx.Lock(ctx, "slug/"+p.Slug); err != nil { // others may be numbering it too
+		return err
+	}
 	taken, err := store.ProductsWithSlugs(ctx, tx, candidates)
 	if err != nil {
 		return err

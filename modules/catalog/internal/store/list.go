@@ -198,7 +198,7 @@ func orderingSQL(column string, desc bool) orderingQueries {
 // index of more.
 const few = 500
 
-var atMostFew = db.NewStatement(fmt.Sprintf(`SELECT count(*) FROM (SELECT 1 FROM listings WHERE scope = $1 AND (status = $2 OR $2 = '') LIMIT %d) some`, few+1))
+var atMostFew = db.NewStatement(fmt.Sprintf(`SELECT count(*) FROM (SELECT 1 FROM listings WHERE scope = $1 AND (status = $2 OR $2 = '') LIMIT %d) found`, few+1))
 
 // plan decides along which of a filter's scopes a list is read, and how. One
 // that has few products is read whole. Where all have more, what is looked for

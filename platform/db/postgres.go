@@ -10,7 +10,9 @@ import (
 	"net"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -139,7 +141,7 @@ func (p *pgPool) renew() {
 }
 
 func (p *pgPool) prepared(_ context.Context, s *Statement) (prepared, error) {
-	return pgStatement{p.DB.DB, s.postgres}, nil
+	return pgStatement{on: p.DB.DB, query: s.postgres, reads: true}, nil
 }
 
 func (e *pgEngine) reader() Conn { return e.pools.readers }
@@ -168,7 +170,7 @@ func (e *pgEngine) snapshot(ctx context.Context, fn func(ctx context.Context, c 
 type pgSnapshot struct{ bun.Tx }
 
 func (s pgSnapshot) prepared(_ context.Context, st *Statement) (prepared, error) {
-	return pgStatement{s.Tx.Tx, st.postgres}, nil
+	return pgStatement{on: s.Tx.Tx, query: st.postgres, reads: true}, nil
 }
 
 // pgStatement is a statement on a connection or on any of a pool. pgx prepares
@@ -180,6 +182,18 @@ type pgStatement struct {
 		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	}
 	query string
+	reads bool
+}
+
+// finds tells whether there can be anything that these arguments ask for: what
+// PostgreSQL cannot store in a text, no text there is equal to.
+func (s pgStatement) finds(args []any) bool {
+	for _, arg := range args {
+		if text, ok := arg.(string); ok && s.reads && (strings.ContainsRune(text, 0) || !utf8.ValidString(text)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s pgStatement) ExecContext(ctx context.Context, args ...any) (sql.Result, error) {

@@ -192,7 +192,7 @@ type pgSession struct {
 }
 
 func (s *pgSession) prepared(_ context.Context, st *Statement) (prepared, error) {
-	return pgStatement{s.tx.Tx, st.postgres}, nil
+	return pgStatement{on: s.tx.Tx, query: st.postgres}, nil
 }
 
 func (s *pgSession) lock(ctx context.Context, key string, shared bool) error {
@@ -200,7 +200,7 @@ func (s *pgSession) lock(ctx context.Context, key string, shared bool) error {
 	if shared {
 		query = "SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))"
 	}
-	_, err := pgStatement{s.tx.Tx, query}.ExecContext(ctx, s.engine.key(key))
+	_, err := pgStatement{on: s.tx.Tx, query: query}.ExecContext(ctx, s.engine.key(key))
 	return err
 }
 

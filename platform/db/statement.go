@@ -42,6 +42,9 @@ func (s *Statement) QueryRow(ctx context.Context, c Conn, args ...any) Row {
 	if err != nil {
 		return Row{err: translate(err)}
 	}
+	if p, ok := p.(pgStatement); ok && !p.finds(args) {
+		return Row{err: sql.ErrNoRows}
+	}
 	return Row{row: p.QueryRowContext(ctx, args...)}
 }
 

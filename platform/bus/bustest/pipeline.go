@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -31,11 +30,11 @@ type Happened struct {
 // EventType names the event on the bus.
 func (Happened) EventType() string { return happened }
 
-var diary = fstest.MapFS{"0001_diary.sql": {Data: []byte(`-- +goose Up
+var diary = dbtest.Migration(`-- +goose Up
 CREATE TABLE diary (entry INTEGER PRIMARY KEY AUTOINCREMENT, handler TEXT NOT NULL, aggregate TEXT NOT NULL, sequence BIGINT NOT NULL);
 -- +goose Down
 DROP TABLE diary;
-`)}}
+`)
 
 var (
 	writeDiary = db.NewStatement(`INSERT INTO diary (handler, aggregate, sequence) VALUES ($1, $2, $3)`)

@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,6 +54,16 @@ func OpenSQLite(t testing.TB, module string, migrations fs.FS) *db.DB {
 func OpenPostgres(t testing.TB, module string, migrations fs.FS) *db.DB {
 	t.Helper()
 	return Reopen(t, module, PostgresWith(t, module, migrations))
+}
+
+// Migration makes a set of one migration for tests of what is of no module. It
+// is written as SQLite has it, and said to PostgreSQL as that has it.
+func Migration(text string) fs.FS {
+	identity := strings.ReplaceAll(text, "INTEGER PRIMARY KEY AUTOINCREMENT", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
+	return fstest.MapFS{
+		"0001_test.sqlite.sql":   {Data: []byte(text)},
+		"0001_test.postgres.sql": {Data: []byte(identity)},
+	}
 }
 
 // Reopen opens a database once more, as another process would, until the test

@@ -41,6 +41,10 @@ var postgresWords = strings.NewReplacer(
 	`title_search s`, `product_search s`,
 	`s.rowid`, `s.product`,
 	`CROSS JOIN`, `JOIN`,
+	// Looked up for each row that is come upon: without the OFFSET all of a scope
+	// would be gathered first.
+	`AND o.product = l.product)`, `AND o.product = l.product OFFSET 0)`,
+	fmt.Sprintf(`AND v.price BETWEEN $%[1]d AND $%[2]d)`, argMinPrice, argMaxPrice), fmt.Sprintf(`AND v.price BETWEEN $%[1]d AND $%[2]d OFFSET 0)`, argMinPrice, argMaxPrice),
 )
 
 // forPostgres gives the statement of a list as PostgreSQL says it.

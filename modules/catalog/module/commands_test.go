@@ -16,37 +16,56 @@ import (
 	"github.com/stretchr/testify/require"
 
 	catalogmigrations "stoa/migrations/catalog"
+	"stoa/modules/catalog"
 	catalogmodule "stoa/modules/catalog/module"
 	"stoa/platform/bus"
 	"stoa/platform/clock"
 	"stoa/platform/db"
+	"stoa/platform/db/dbtest"
 	"stoa/platform/inbox"
 	"stoa/platform/module"
 	"stoa/platform/outbox"
 )
 
-// shop is a process with the catalog in it, in a directory of its own.
+// shop is a process with the catalog in it.
 type shop struct {
 	module module.Module
 	host   *module.Host
-	dir    string
 }
 
-func openShop(t testing.TB, dir string, c clock.Clock) *shop {
+// newPlace gives where a catalogue can lie that several processes open: the URL
+// of a database on PostgreSQL, or else a directory.
+func newPlace(t testing.TB) string {
 	t.Helper()
-	m := catalogmodule.New()
-	d, err := db.OpenSQLite(t.Context(), m.Name, filepath.Join(dir, "catalog.db"), db.Options{})
+	if dbtest.Dialect() == db.Postgres {
+		return dbtest.PostgresWith(t, catalog.Name, catalogmigrations.FS)
+	}
+	return t.TempDir()
+}
+
+func openDB(t testing.TB, place string) *db.DB {
+	t.Helper()
+	if dbtest.Dialect() == db.Postgres {
+		return dbtest.Reopen(t, catalog.Name, place)
+	}
+	d, err := db.OpenSQLite(t.Context(), catalog.Name, filepath.Join(place, "catalog.db"), db.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	require.NoError(t, d.Migrate(t.Context(), catalogmigrations.FS))
+	return d
+}
+
+func openShop(t testing.TB, place string, c clock.Clock) *shop {
+	t.Helper()
+	m, d := catalogmodule.New(), openDB(t, place)
 	log := slog.New(slog.DiscardHandler)
 	h := &module.Host{
-		Module: m.Name, Clock: c, Log: log, DB: d, DataDir: filepath.Join(dir, "files"),
+		Module: m.Name, Clock: c, Log: log, DB: d,
 		Outbox: outbox.New(m.Name, d, bus.NewInProcess(), c, log, outbox.Options{}), Inbox: inbox.New(m.Name, d, c, log, inbox.Options{}),
 	}
 	h.Bind(module.NewServices())
 	require.NoError(t, m.Start(t.Context(), h))
-	return &shop{m, h, dir}
+	return &shop{m, h}
 }
 
 // run runs a command of the module and gives what it printed on standard output
@@ -83,7 +102,7 @@ func products(n int) string {
 
 func TestImportCommand(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, t.TempDir(), clock.System())
+	s := openShop(t, newPlace(t), clock.System())
 	good := write(t, "good.csv", "slug,title,price,quantity\na,A,5,1\nb,B,6,2\n")
 
 	out, told, err := s.run(t.Context(), "", "import", good, "--dry-run")
@@ -136,7 +155,7 @@ func TestImportCommand(t *testing.T) {
 
 func TestAStoppedImportSaysSo(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, t.TempDir(), clock.System())
+	s := openShop(t, newPlace(t), clock.System())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, _, err := s.run(ctx, "", "import", write(t, "x.csv", products(10)))
@@ -145,7 +164,7 @@ func TestAStoppedImportSaysSo(t *testing.T) {
 
 func TestExportCommand(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, t.TempDir(), clock.System())
+	s := openShop(t, newPlace(t), clock.System())
 	_, _, err := s.run(t.Context(), products(300), "import", "-")
 	require.NoError(t, err)
 	json, _, err := s.run(t.Context(), "", "export")
@@ -164,7 +183,7 @@ func TestExportCommand(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, strings.HasPrefix(string(text), c.want), c.name)
 
-		other := openShop(t, t.TempDir(), clock.System())
+		other := openShop(t, newPlace(t), clock.System())
 		_, _, err = other.run(t.Context(), "", "import", path)
 		require.NoError(t, err)
 		again, _, err := other.run(t.Context(), "", "export", "--format", "json")
@@ -180,17 +199,17 @@ func TestExportCommand(t *testing.T) {
 
 // Environment of the process that TestAKilledCommandIsEndedByTheShop kills.
 const (
-	childDir  = "COMMAND_TEST_DIR"
-	childFile = "COMMAND_TEST_FILE"
+	childPlace = "COMMAND_TEST_PLACE"
+	childFile  = "COMMAND_TEST_FILE"
 )
 
 // TestImportingCommand is that process: it kills itself after some batches.
 func TestImportingCommand(t *testing.T) {
-	dir := os.Getenv(childDir)
-	if dir == "" {
+	place := os.Getenv(childPlace)
+	if place == "" {
 		t.Skip("it is run by TestAKilledCommandIsEndedByTheShop")
 	}
-	s := openShop(t, dir, &mortal{Clock: clock.System(), ids: 1500})
+	s := openShop(t, place, &mortal{Clock: clock.System(), ids: 1500})
 	_, _, err := s.run(t.Context(), "", "import", os.Getenv(childFile))
 	require.NoError(t, err)
 }
@@ -213,18 +232,18 @@ func (m *mortal) ID() string {
 
 func TestAKilledCommandIsEndedByTheShop(t *testing.T) {
 	t.Parallel()
-	dir, path := t.TempDir(), write(t, "x.csv", products(2000))
+	place, path := newPlace(t), write(t, "x.csv", products(2000))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestImportingCommand$")
-	cmd.Env = append(os.Environ(), childDir+"="+dir, childFile+"="+path)
+	cmd.Env = append(os.Environ(), childPlace+"="+place, childFile+"="+path)
 	said, err := cmd.CombinedOutput()
 	require.Error(t, err, "%s", said)
 	require.Equal(t, syscall.SIGKILL, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(), "%s", said)
 
 	// The shop serves again, when the killed one's lease has run out.
 	c := clock.NewFake(time.Now().Add(time.Hour), 1)
-	s := openShop(t, dir, c)
+	s := openShop(t, place, c)
 	out, _, err := s.run(t.Context(), "", "export")
 	require.NoError(t, err)
 	there := strings.Count(out, `{"slug"`)

@@ -28,7 +28,7 @@ type demoProduct struct {
 
 func TestTheDemoFillsAnEmptyCatalogueOnly(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, t.TempDir(), clock.System())
+	s := openShop(t, newPlace(t), clock.System())
 	notes, err := s.host.Demos()[0](t.Context())
 	require.NoError(t, err)
 	require.Len(t, notes, 2)
@@ -48,7 +48,7 @@ func TestTheDemoFillsAnEmptyCatalogueOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, file, again)
 
-	other := openShop(t, t.TempDir(), clock.System())
+	other := openShop(t, newPlace(t), clock.System())
 	_, _, err = other.run(t.Context(), "title\nMine\n", "import", "-")
 	require.NoError(t, err)
 	notes, err = other.host.Demos()[0](t.Context())
@@ -108,7 +108,7 @@ func TestTheDemoIsTheCatalogueOfEShop(t *testing.T) {
 func BenchmarkDemo(b *testing.B) {
 	for range b.N {
 		b.StopTimer()
-		s := openShop(b, b.TempDir(), clock.System())
+		s := openShop(b, newPlace(b), clock.System())
 		b.StartTimer()
 		_, err := s.host.Demos()[0](b.Context())
 		require.NoError(b, err)

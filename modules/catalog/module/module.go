@@ -43,7 +43,7 @@ type wiring struct {
 
 func (m *wiring) start(_ context.Context, h *module.Host) error {
 	m.service = service.New(service.Deps{
-		DB: h.DB, Outbox: h.Outbox, Clock: h.Clock, Log: h.Log, DataDir: h.DataDir,
+		DB: h.DB, Outbox: h.Outbox, Clock: h.Clock, Log: h.Log,
 		Config: m.config, Shop: m.shop,
 	})
 	module.Provide(h, catalog.Service(m.service), catalogrpc.Serve)

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"mime/multipart"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +20,7 @@ import (
 	"stoa/modules/catalog/internal/service"
 	"stoa/platform/auth"
 	"stoa/platform/clock"
+	"stoa/platform/db"
 	"stoa/platform/db/dbtest"
 	"stoa/platform/outbox"
 	"stoa/platform/web"
@@ -34,20 +33,20 @@ type importShop struct {
 	staff   *webtest.Client
 	service *service.Service
 	clock   *clock.Fake
-	dir     string
+	db      *db.DB
 }
 
 func openImportShop(t *testing.T) *importShop {
 	t.Helper()
 	c := clock.NewFake(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), 1)
 	d := dbtest.Open(t, catalog.Name, catalogmigrations.FS)
-	log, dir := slog.New(slog.DiscardHandler), t.TempDir()
+	log := slog.New(slog.DiscardHandler)
 	s := service.New(service.Deps{
-		DB: d, Outbox: outbox.New(catalog.Name, d, nil, c, log, outbox.Options{}), Clock: c, Log: log, DataDir: dir,
+		DB: d, Outbox: outbox.New(catalog.Name, d, nil, c, log, outbox.Options{}), Clock: c, Log: log,
 		Config: service.DefaultConfig(), Shop: service.DefaultShopConfig(),
 	})
 	server := webtest.New(t, catalog.Name, func(r *web.Router) { rest.Register(r, s) })
-	return &importShop{server, server.As("u", auth.RoleStaff), s, c, dir}
+	return &importShop{server, server.As("u", auth.RoleStaff), s, c, d}
 }
 
 // work imports what is queued.
@@ -61,14 +60,11 @@ func (s *importShop) work(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// stored tells how many files lie on the disk.
-func (s *importShop) stored(t *testing.T) int {
+// stored tells how many pieces of files are stored.
+func (s *importShop) stored(t *testing.T) (n int) {
 	t.Helper()
-	entries, err := os.ReadDir(filepath.Join(s.dir, "imports"))
-	if !os.IsNotExist(err) {
-		require.NoError(t, err)
-	}
-	return len(entries)
+	require.NoError(t, s.db.Read().QueryRowContext(t.Context(), `SELECT count(*) FROM import_chunks`).Scan(&n))
+	return n
 }
 
 const lampFile = "slug,title,sku,price,quantity\nlamp,Lamp,LAMP,69.99,4\nbad,Bad,BAD,x,1\n"

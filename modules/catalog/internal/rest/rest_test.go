@@ -35,7 +35,7 @@ func open(t testing.TB) *api {
 	d := dbtest.Open(t, catalog.Name, catalogmigrations.FS)
 	c, log := clock.System(), slog.New(slog.DiscardHandler)
 	s := service.New(service.Deps{
-		DB: d, Clock: c, Log: log, DataDir: t.TempDir(), Config: service.DefaultConfig(), Shop: service.DefaultShopConfig(),
+		DB: d, Clock: c, Log: log, Config: service.DefaultConfig(), Shop: service.DefaultShopConfig(),
 		Outbox: outbox.New(catalog.Name, d, bus.NewInProcess(), c, log, outbox.Options{}),
 	})
 	server := webtest.New(t, catalog.Name, func(r *web.Router) { rest.Register(r, s) }, func(o *webtest.Options) {

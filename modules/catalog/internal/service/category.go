@@ -60,7 +60,7 @@ func (s *Service) CreateCategory(ctx context.Context, n NewCategory) (catalog.Ca
 		return catalog.Category{}, err
 	}
 	var made catalog.Category
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.writeCategories(ctx, func(ctx context.Context, tx *db.Tx) error {
 		c := c
 		if err := place(ctx, tx, &c, n.ParentID); err != nil {
 			return err
@@ -82,7 +82,7 @@ func (s *Service) CreateCategory(ctx context.Context, n NewCategory) (catalog.Ca
 // catalog.ErrCategoryCycle, catalog.ErrCategoryTooDeep, errs.ErrInvalid.
 func (s *Service) PatchCategory(ctx context.Context, id string, patch CategoryPatch) (catalog.Category, error) {
 	var changed catalog.Category
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.writeCategories(ctx, func(ctx context.Context, tx *db.Tx) error {
 		before, ok, err := store.GetCategory(ctx, tx, id)
 		if err != nil {
 			return err
@@ -143,7 +143,7 @@ func canMove(ctx context.Context, tx *db.Tx, before, after store.Category) error
 // products stand in it must be moved first. Errors: catalog.ErrCategoryNotFound,
 // catalog.ErrCategoryInUse.
 func (s *Service) DeleteCategory(ctx context.Context, id string) error {
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.writeCategories(ctx, func(ctx context.Context, tx *db.Tx) error {
 		c, ok, err := store.GetCategory(ctx, tx, id)
 		if err != nil {
 			return err

@@ -31,13 +31,16 @@ func (s *Service) FillDemo(ctx context.Context, file io.Reader) (int, error) {
 		b.records = append(b.records, record)
 	}
 	made := 0
-	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err = s.writeBatch(ctx, func(ctx context.Context, tx *db.Tx, carryOut func(b *batch) (*plan, error)) error {
 		made = 0
+		if err := tx.Lock(ctx, "demo"); err != nil {
+			return err
+		}
 		some, err := store.NumbersAfterSlug(ctx, tx, "", 1)
 		if err != nil || len(some) > 0 {
 			return err
 		}
-		p, err := s.plan(ctx, tx, b)
+		p, err := carryOut(b)
 		if err != nil {
 			return err
 		}
@@ -45,7 +48,7 @@ func (s *Service) FillDemo(ctx context.Context, file io.Reader) (int, error) {
 			return fmt.Errorf("product %d of the demo, %s: %s", p.errors[0].Row, p.errors[0].Column, p.errors[0].Message)
 		}
 		made = len(p.create)
-		return s.apply(ctx, tx, p)
+		return nil
 	})
 	return made, err
 }

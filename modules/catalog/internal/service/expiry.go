@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"stoa/modules/catalog/internal/store"
@@ -50,22 +51,21 @@ func (s *Service) ExpireBatch(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	ended := 0
+	slices.Sort(due) // in the same order wherever this runs
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		ended = 0
+		var expired []store.Reservation
 		for _, order := range due {
 			r, ok, err := store.ExpireHeld(ctx, tx, order, now)
 			if err != nil {
 				return err
 			}
-			if !ok {
-				continue // committed or released meanwhile
+			if ok { // and not committed or released meanwhile
+				expired = append(expired, r)
 			}
-			if err := s.free(ctx, tx, r); err != nil {
-				return err
-			}
-			ended++
 		}
-		return nil
+		ended = len(expired)
+		return s.free(ctx, tx, expired...)
 	})
 	return ended, err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -184,7 +183,6 @@ func (s *Service) enqueue(ctx context.Context, file io.Reader, name string, o Im
 		ID: s.clock.ID(), Status: store.ImportQueued, Format: o.Format, Mode: o.Mode, Currency: o.Currency, DryRun: o.DryRun,
 		CreatedAt: s.clock.Now(),
 	}
-	i.File = i.ID
 	if i.Mode == "" {
 		i.Mode = ImportUpsert
 	}
@@ -194,15 +192,15 @@ func (s *Service) enqueue(ctx context.Context, file io.Reader, name string, o Im
 	if err := checkImport(i, name != ""); err != nil {
 		return store.Import{}, err
 	}
-	if err := s.storeFile(ctx, i.File, file); err != nil {
+	if err := s.storeFile(ctx, i.ID, file); err != nil {
 		return store.Import{}, err
 	}
-	err := s.checkHead(&i, name)
+	err := s.checkHead(ctx, &i, name)
 	if err == nil {
 		err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return store.InsertImport(ctx, tx, i) })
 	}
 	if err != nil {
-		s.removeFile(ctx, i)
+		s.removeFile(context.WithoutCancel(ctx), i)
 		return store.Import{}, err
 	}
 	return i, nil
@@ -236,14 +234,14 @@ func joinFormats() string {
 
 // checkHead holds the beginning of a stored file against its format, or tells
 // the format by it. Errors: errs.ErrInvalid.
-func (s *Service) checkHead(i *store.Import, name string) error {
+func (s *Service) checkHead(ctx context.Context, i *store.Import, name string) error {
 	candidates := []format.Format{format.Format(i.Format)}
 	if i.Format == "" {
 		candidates = guess(name)
 	}
 	var said []string
 	for _, f := range candidates {
-		err := s.tryHead(i, f)
+		err := s.tryHead(ctx, i, f)
 		if err == nil {
 			i.Format = string(f)
 			return nil
@@ -260,13 +258,8 @@ func (s *Service) checkHead(i *store.Import, name string) error {
 	return errs.ErrInvalid.Field("body", "is not of the format %s: %s", candidates[0], said[0])
 }
 
-func (s *Service) tryHead(i *store.Import, f format.Format) (err error) {
-	file, err := os.Open(s.filePath(i.File))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	_, err = format.NewReader(f, file, format.Options{Currency: i.Currency})
+func (s *Service) tryHead(ctx context.Context, i *store.Import, f format.Format) error {
+	_, err := format.NewReader(f, s.openFile(ctx, i.ID), format.Options{Currency: i.Currency})
 	return err
 }
 

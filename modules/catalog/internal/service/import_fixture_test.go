@@ -17,42 +17,56 @@ import (
 	"stoa/modules/catalog/internal/service"
 	"stoa/platform/clock"
 	"stoa/platform/db"
+	"stoa/platform/db/dbtest"
 	"stoa/platform/outbox"
 )
 
-// importing is a catalogue that files are read into, in a directory of its own.
+// importing is a catalogue that files are read into, in a place of its own.
 type importing struct {
 	*service.Service
 	clock *clock.Fake
 	db    *db.DB
-	dir   string
+	place string
+}
+
+// newPlace gives where a catalogue can lie that several processes open: the URL
+// of a database on PostgreSQL, or else a directory.
+func newPlace(t testing.TB) string {
+	t.Helper()
+	if dbtest.Dialect() == db.Postgres {
+		return dbtest.PostgresWith(t, catalog.Name, catalogmigrations.FS)
+	}
+	return t.TempDir()
 }
 
 func openImporting(t testing.TB) *importing {
 	t.Helper()
-	return openImportingIn(t, t.TempDir(), clock.NewFake(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), 1))
+	return openImportingIn(t, newPlace(t), clock.NewFake(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), 1))
 }
 
-func openImportingIn(t testing.TB, dir string, c *clock.Fake) *importing {
+func openImportingIn(t testing.TB, place string, c *clock.Fake) *importing {
 	t.Helper()
-	d := openCatalogDB(t, dir)
-	return &importing{importService(d, c, dir), c, d, dir}
+	d := openCatalogDB(t, place)
+	return &importing{importService(d, c), c, d, place}
 }
 
-func openCatalogDB(t testing.TB, dir string) *db.DB {
+func openCatalogDB(t testing.TB, place string) *db.DB {
 	t.Helper()
-	d, err := db.OpenSQLite(t.Context(), catalog.Name, filepath.Join(dir, "catalog.db"), db.Options{})
+	if dbtest.Dialect() == db.Postgres {
+		return dbtest.Reopen(t, catalog.Name, place)
+	}
+	d, err := db.OpenSQLite(t.Context(), catalog.Name, filepath.Join(place, "catalog.db"), db.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	require.NoError(t, d.Migrate(t.Context(), catalogmigrations.FS))
 	return d
 }
 
-func importService(d *db.DB, c clock.Clock, dir string) *service.Service {
+func importService(d *db.DB, c clock.Clock) *service.Service {
 	log := slog.New(slog.DiscardHandler)
 	return service.New(service.Deps{
 		DB: d, Outbox: outbox.New(catalog.Name, d, nil, c, log, outbox.Options{}), Clock: c, Log: log,
-		DataDir: filepath.Join(dir, "files"), Config: service.DefaultConfig(), Shop: service.DefaultShopConfig(),
+		Config: service.DefaultConfig(), Shop: service.DefaultShopConfig(),
 	})
 }
 
@@ -61,9 +75,7 @@ func (s *importing) read(t testing.TB, file string, o service.ImportOptions) ser
 	t.Helper()
 	i, err := s.ImportFile(t.Context(), strings.NewReader(file), "file", o, func(service.Import) {})
 	require.NoError(t, err)
-	left, err := os.ReadDir(filepath.Join(s.dir, "files", "imports"))
-	require.NoError(t, err)
-	require.Empty(t, left, "the file is gone")
+	require.Zero(t, s.chunks(t), "the file is gone")
 	return i
 }
 
@@ -99,11 +111,17 @@ func (s *importing) count(t testing.TB, query string) int64 {
 	return n
 }
 
+// chunks counts the pieces of files that are stored.
+func (s *importing) chunks(t testing.TB) int64 {
+	t.Helper()
+	return s.count(t, `SELECT count(*) FROM import_chunks`)
+}
+
 // sound requires that what the tables say of each other is true.
 func (s *importing) sound(t testing.TB) {
 	t.Helper()
 	require.Zero(t, s.count(t, `SELECT count(*) FROM stock s WHERE on_hand <> (SELECT coalesce(sum(quantity), 0) FROM movements m WHERE m.sku = s.sku)`))
-	require.Zero(t, s.count(t, `SELECT count(*) FROM variants v LEFT JOIN stock s ON s.sku = v.sku WHERE s.product IS NOT v.product`))
+	require.Zero(t, s.count(t, `SELECT count(*) FROM variants v LEFT JOIN stock s ON s.sku = v.sku WHERE s.product IS NULL OR s.product <> v.product`))
 	require.Equal(t, s.count(t, `SELECT count(*) FROM products`), s.count(t, `SELECT count(*) FROM listings WHERE scope = ''`))
 	require.Equal(t, s.count(t, `SELECT count(*) FROM products`), s.count(t, `SELECT count(*) FROM product_search`))
 	require.Equal(t, s.count(t, `SELECT count(DISTINCT product) FROM stock WHERE product IS NOT NULL AND on_hand > reserved`),

@@ -83,7 +83,13 @@ func (p *planner) read(ctx context.Context, c db.Conn) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := store.LoadProducts(ctx, c, slices.Collect(maps.Values(numbers)))
+	known := slices.Sorted(maps.Values(numbers))
+	if tx, ok := c.(*db.Tx); ok {
+		if err := store.LockProducts(ctx, tx, known...); err != nil {
+			return err
+		}
+	}
+	loaded, err := store.LoadProducts(ctx, c, known)
 	if err != nil {
 		return err
 	}
@@ -313,6 +319,29 @@ func nameOf(slug string) string {
 	return string(name)
 }
 
+// began sees that the stock of what had none began with what is planned.
+func (p *plan) began() error {
+	planned := make(map[string]int64, len(p.lines))
+	for _, line := range p.lines {
+		planned[line.SKU] = line.Quantity
+	}
+	for _, line := range p.moves {
+		delete(planned, line.SKU)
+	}
+	products := slices.Clone(p.create)
+	for _, c := range p.change {
+		products = append(products, c.after)
+	}
+	for _, product := range products {
+		for _, v := range product.Variants {
+			if quantity, isNew := planned[v.SKU]; isNew && *v.Stock.OnHand != quantity {
+				return fmt.Errorf("the stock of %q: %w", v.SKU, errRaced)
+			}
+		}
+	}
+	return nil
+}
+
 // apply does what is planned.
 func (s *Service) apply(ctx context.Context, tx *db.Tx, p *plan) error {
 	places := make(store.Places, len(p.known)+len(p.categories))
@@ -339,13 +368,17 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, p *plan) error {
 			return fmt.Errorf("make products: %w", err)
 		}
 	}
+	slices.SortFunc(p.moves, func(a, b store.Movement) int { return strings.Compare(a.SKU, b.SKU) })
 	for _, line := range p.moves {
 		switch _, ok, err := store.Move(ctx, tx, line.SKU, line.Quantity); {
 		case err != nil:
 			return fmt.Errorf("set stock of %q: %w", line.SKU, err)
 		case !ok:
-			return fmt.Errorf("the stock of %q cannot be changed by %d", line.SKU, line.Quantity)
+			return fmt.Errorf("the stock of %q cannot be changed by %d: %w", line.SKU, line.Quantity, errRaced)
 		}
+	}
+	if err := p.began(); err != nil {
+		return err
 	}
 	if err := store.AddMovements(ctx, tx, p.lines); err != nil {
 		return fmt.Errorf("write the ledger: %w", err)

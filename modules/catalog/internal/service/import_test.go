@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -334,9 +332,7 @@ func TestOptionsThatWillNotDoAreToldAtOnce(t *testing.T) {
 	breaksOff := errs.New(errs.BadRequest, "broken", "it breaks off")
 	_, err := s.StartImport(t.Context(), io.MultiReader(strings.NewReader(shirts), failing{breaksOff}), csvFile)
 	require.ErrorIs(t, err, breaksOff)
-	left, err := os.ReadDir(filepath.Join(s.dir, "files", "imports"))
-	require.NoError(t, err)
-	require.Empty(t, left)
+	require.Zero(t, s.chunks(t))
 	require.Zero(t, s.count(t, `SELECT count(*) FROM imports`))
 	_, err = s.GetImport(t.Context(), "x")
 	require.ErrorIs(t, err, catalog.ErrImportNotFound)
@@ -417,9 +413,7 @@ func TestStoppingACommandEndsItsImport(t *testing.T) {
 	require.EqualValues(t, i.ProductsCreated, s.count(t, `SELECT count(*) FROM products`))
 	require.Positive(t, i.ProductsCreated)
 	require.Less(t, i.ProductsCreated, int64(1000))
-	left, err := os.ReadDir(filepath.Join(s.dir, "files", "imports"))
-	require.NoError(t, err)
-	require.Empty(t, left)
+	require.Zero(t, s.chunks(t))
 }
 
 func TestCustomersSeeWhatWasImportedAtOnce(t *testing.T) {

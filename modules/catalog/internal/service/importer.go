@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 
 	"stoa/modules/catalog/internal/format"
 	"stoa/modules/catalog/internal/store"
@@ -64,8 +62,8 @@ func (im *importer) next(ctx context.Context) (bool, error) {
 		return false, errors.Join(fmt.Errorf("import %s: %w", i.ID, err), im.release(context.WithoutCancel(ctx), i))
 	case errors.As(err, &broken):
 		return true, im.end(ctx, i, store.ImportFailed, broken.Error())
-	case errors.Is(err, fs.ErrNotExist):
-		return true, im.end(ctx, i, store.ImportFailed, "the file is gone")
+	case errors.Is(err, errFileGone):
+		return true, im.end(ctx, i, store.ImportFailed, errFileGone.Error())
 	}
 	im.log.ErrorContext(ctx, "an import failed", "import", i.ID, "rows", i.RowsDone, "error", err)
 	return true, im.end(ctx, i, store.ImportFailed, "it met a fault of ours, which stands in the log")
@@ -100,17 +98,12 @@ func (im *importer) end(ctx context.Context, i store.Import, status, failure str
 }
 
 // run does what is left of an import.
-func (im *importer) run(ctx context.Context, i *store.Import) (err error) {
-	file, err := os.Open(im.filePath(i.File))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := im.prepare(ctx, i, file); err != nil {
+func (im *importer) run(ctx context.Context, i *store.Import) error {
+	if err := im.prepare(ctx, i); err != nil {
 		return err
 	}
 	im.advanced(*i)
-	reader, err := format.NewReader(format.Format(i.Format), file, format.Options{Currency: i.Currency})
+	reader, err := format.NewReader(format.Format(i.Format), im.openFile(ctx, i.ID), format.Options{Currency: i.Currency})
 	if err != nil {
 		return err
 	}
@@ -141,12 +134,9 @@ func (im *importer) run(ctx context.Context, i *store.Import) (err error) {
 // prepare counts the rows of a file, by which one that is broken is known
 // before any of it is imported. A dry run that was cut short begins anew: what
 // it found so far depends on what it did not keep.
-func (im *importer) prepare(ctx context.Context, i *store.Import, file *os.File) error {
-	rows, err := format.Count(format.Format(i.Format), file)
+func (im *importer) prepare(ctx context.Context, i *store.Import) error {
+	rows, err := format.Count(format.Format(i.Format), im.openFile(ctx, i.ID))
 	if err != nil {
-		return err
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
 	err = im.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -191,13 +181,10 @@ func (im *importer) do(ctx context.Context, i *store.Import, b *batch) error {
 		}
 	}
 	var done store.Progress
-	err := im.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := im.writeBatch(ctx, func(ctx context.Context, tx *db.Tx, carryOut func(b *batch) (*plan, error)) error {
 		if !i.DryRun {
 			var err error
-			if planned, err = im.plan(ctx, tx, b); err != nil {
-				return err
-			}
-			if err := im.apply(ctx, tx, planned); err != nil {
+			if planned, err = carryOut(b); err != nil {
 				return err
 			}
 		}

@@ -21,6 +21,7 @@ import (
 
 	"stoa/modules/catalog/internal/service"
 	"stoa/platform/clock"
+	"stoa/platform/db"
 )
 
 // start queues a file for the worker.
@@ -79,19 +80,35 @@ func TestTheWorkerIsWokenAndCommandsWaitForIt(t *testing.T) {
 	s.sound(t)
 }
 
+// time is what the catalogue's time is told by.
+func (s *importing) time() clock.Clock {
+	if s.clock == nil {
+		return clock.System()
+	}
+	return s.clock
+}
+
+func (s *importing) exec(t testing.TB, statement string) {
+	t.Helper()
+	require.NoError(t, s.db.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		_, err := tx.ExecContext(ctx, statement)
+		return err
+	}))
+}
+
 // openTicking opens a catalogue whose time passes by itself.
 func openTicking(t testing.TB) *importing {
 	t.Helper()
-	dir := t.TempDir()
-	d := openCatalogDB(t, dir)
-	return &importing{importService(d, clock.System(), dir), nil, d, dir}
+	place := newPlace(t)
+	d := openCatalogDB(t, place)
+	return &importing{importService(d, clock.System()), nil, d, place}
 }
 
 func TestAFileThatIsGoneFails(t *testing.T) {
 	t.Parallel()
 	s := openImporting(t)
 	id := s.start(t, shirts, csvFile)
-	require.NoError(t, os.Remove(filepath.Join(s.dir, "files", "imports", id)))
+	s.exec(t, `DELETE FROM import_chunks`)
 	s.work(t)
 	i := s.report(t, id)
 	require.Equal(t, "failed", i.Status)
@@ -101,28 +118,29 @@ func TestAFileThatIsGoneFails(t *testing.T) {
 func TestFilesThatNoImportIsMadeOfAreSwept(t *testing.T) {
 	t.Parallel()
 	s := openImporting(t)
-	dir := filepath.Join(s.dir, "files", "imports")
-	require.NoError(t, os.MkdirAll(dir, 0o700))
-	leave := func(name string) string {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
-		return name
+	leave := func(id string) string {
+		s.exec(t, `INSERT INTO import_chunks (import_id, position, chunk) VALUES ('`+id+`', 0, 'x'), ('`+id+`', 1, 'y')`)
+		return id
 	}
-	old := leave(s.clock.ID())
+	left := func(id string) int64 {
+		return s.count(t, `SELECT count(*) FROM import_chunks WHERE import_id = '`+id+`'`)
+	}
+	old, older := leave(s.clock.ID()), leave(s.clock.ID())
 	foreign := leave("notes.txt")
 	s.clock.Advance(2 * time.Hour)
 	arriving := leave(s.clock.ID())
 	s.work(t)
-	require.NoFileExists(t, filepath.Join(dir, old))
-	require.FileExists(t, filepath.Join(dir, foreign))
-	require.FileExists(t, filepath.Join(dir, arriving))
+	require.Zero(t, left(old)+left(older))
+	require.EqualValues(t, 2, left(foreign))
+	require.EqualValues(t, 2, left(arriving))
 }
 
 // Two processes, each with its own connections, and many files.
 func TestTwoProcessesNeverDoOneImportTwice(t *testing.T) {
 	t.Parallel()
 	one := openTicking(t)
-	d := openCatalogDB(t, one.dir)
-	two := importService(d, clock.System(), one.dir)
+	d := openCatalogDB(t, one.place)
+	two := importService(d, clock.System())
 	var ids []string
 	for n := range 5 {
 		ids = append(ids, one.start(t, strings.ReplaceAll(manyProducts(150), "p-", fmt.Sprintf("p%d-", n)), csvFile))
@@ -153,7 +171,7 @@ func TestTwoProcessesNeverDoOneImportTwice(t *testing.T) {
 func TestALeaseThatWasLostStopsItsImporter(t *testing.T) {
 	t.Parallel()
 	s := openImporting(t)
-	other := openImportingIn(t, s.dir, clock.NewFake(s.clock.Now().Add(time.Minute), 2))
+	other := openImportingIn(t, s.place, clock.NewFake(s.clock.Now().Add(time.Minute), 2))
 	file := regexp.MustCompile(`(?m)^bad.*\n`).ReplaceAllString(manyProducts(600), "")
 	taken := false
 	i, err := s.ImportFile(t.Context(), strings.NewReader(file), "x.csv", csvFile, func(i service.Import) {
@@ -184,7 +202,7 @@ func TestStoppingTheWorkerLetsTheNextGoOnAtOnce(t *testing.T) {
 		if n == 10 {
 			cancel()
 		}
-	}}, s.dir)
+	}})
 	require.NoError(t, stopping.RunImports(ctx))
 	i := s.report(t, id)
 	require.Equal(t, "running", i.Status)
@@ -221,17 +239,17 @@ func (c *ticking) ID() string {
 
 // Environment of the process that TestAKilledImportGoesOn kills.
 const (
-	childDir  = "IMPORT_TEST_DIR"
-	childFile = "IMPORT_TEST_FILE" // imported as a command does; otherwise the worker goes on
-	childAge  = "IMPORT_TEST_AGE"  // how far its clock is ahead, in minutes
-	childNow  = "IMPORT_TEST_NOW"  // it is killed when it asks for the time this often
-	childID   = "IMPORT_TEST_ID"   // or for so many ids
+	childPlace = "IMPORT_TEST_PLACE"
+	childFile  = "IMPORT_TEST_FILE" // imported as a command does; otherwise the worker goes on
+	childAge   = "IMPORT_TEST_AGE"  // how far its clock is ahead, in minutes
+	childNow   = "IMPORT_TEST_NOW"  // it is killed when it asks for the time this often
+	childID    = "IMPORT_TEST_ID"   // or for so many ids
 )
 
 // TestImportingProcess is that process.
 func TestImportingProcess(t *testing.T) {
-	dir := os.Getenv(childDir)
-	if dir == "" {
+	place := os.Getenv(childPlace)
+	if place == "" {
 		t.Skip("it is run by TestAKilledImportGoesOn")
 	}
 	killAt := func(name string) func(n int64) {
@@ -245,9 +263,9 @@ func TestImportingProcess(t *testing.T) {
 	}
 	minutes, err := strconv.Atoi(os.Getenv(childAge))
 	require.NoError(t, err)
-	s := importService(openCatalogDB(t, dir), &ticking{
+	s := importService(openCatalogDB(t, place), &ticking{
 		Clock: clock.System(), ahead: time.Duration(minutes) * time.Minute, now: killAt(childNow), id: killAt(childID),
-	}, dir)
+	})
 	if path := os.Getenv(childFile); path != "" {
 		file, err := os.Open(path)
 		require.NoError(t, err)
@@ -259,12 +277,12 @@ func TestImportingProcess(t *testing.T) {
 }
 
 // killedImport runs a process that imports until it is killed.
-func killedImport(t *testing.T, dir string, env ...string) {
+func killedImport(t *testing.T, place string, env ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestImportingProcess$")
-	cmd.Env = append(append(os.Environ(), childDir+"="+dir), env...)
+	cmd.Env = append(append(os.Environ(), childPlace+"="+place), env...)
 	out, err := cmd.CombinedOutput()
 	require.Error(t, err, "%s", out)
 	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
@@ -280,11 +298,10 @@ func TestAKilledImportGoesOn(t *testing.T) {
 	want := whole.read(t, manyProducts(products), csvFile)
 	require.EqualValues(t, products, want.ProductsCreated)
 
-	dir := t.TempDir()
-	path := filepath.Join(dir, "many.csv")
+	place, path := newPlace(t), filepath.Join(t.TempDir(), "many.csv")
 	require.NoError(t, os.WriteFile(path, []byte(manyProducts(products)), 0o600))
-	killedImport(t, dir, childFile+"="+path, childAge+"=0", childID+"=1700")
-	s := openImportingIn(t, dir, clock.NewFake(time.Now().Add(time.Hour), 3))
+	killedImport(t, place, childFile+"="+path, childAge+"=0", childID+"=2700")
+	s := openImportingIn(t, place, clock.NewFake(time.Now().Add(time.Hour), 3))
 	var id string
 	require.NoError(t, s.db.Read().QueryRowContext(t.Context(), `SELECT id FROM imports`).Scan(&id))
 	done := func() int64 {
@@ -298,13 +315,13 @@ func TestAKilledImportGoesOn(t *testing.T) {
 	first := done()
 	require.Positive(t, first)
 	// The time is asked for when a batch is planned, and before it is committed.
-	killedImport(t, dir, childAge+"=2", childNow+"=9")
+	killedImport(t, place, childAge+"=2", childNow+"=9")
 	second := done()
 	require.Greater(t, second, first)
-	killedImport(t, dir, childAge+"=4", childID+"=1800")
+	killedImport(t, place, childAge+"=4", childID+"=1800")
 	third := done()
 	require.Greater(t, third, second)
-	killedImport(t, dir, childAge+"=6", childNow+"=1") // before it begins
+	killedImport(t, place, childAge+"=6", childNow+"=1") // before it begins
 	require.Equal(t, third, done())
 	require.Less(t, third, want.RowsTotal)
 
@@ -313,20 +330,17 @@ func TestAKilledImportGoesOn(t *testing.T) {
 	require.Equal(t, whole.export(t, "json"), s.export(t, "json"))
 	require.Equal(t, whole.count(t, `SELECT count(*) FROM movements`), s.count(t, `SELECT count(*) FROM movements`))
 	s.sound(t)
-	left, err := os.ReadDir(filepath.Join(dir, "files", "imports"))
-	require.NoError(t, err)
-	require.Empty(t, left)
+	require.Zero(t, s.chunks(t))
 }
 
 // A command that was killed is ended by the next command too, before its own
 // file: so a newer file never loses against an older one.
 func TestTheNextCommandEndsWhatAKilledOneLeft(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "many.csv")
+	place, path := newPlace(t), filepath.Join(t.TempDir(), "many.csv")
 	require.NoError(t, os.WriteFile(path, []byte(manyProducts(1000)), 0o600))
-	killedImport(t, dir, childFile+"="+path, childAge+"=0", childID+"=1700")
-	s := openImportingIn(t, dir, clock.NewFake(time.Now().Add(time.Hour), 3))
+	killedImport(t, place, childFile+"="+path, childAge+"=0", childID+"=1700")
+	s := openImportingIn(t, place, clock.NewFake(time.Now().Add(time.Hour), 3))
 	i := s.good(t, "slug,title,sku,price\np-999,Newest,p-999-s,1\n", csvFile)
 	require.EqualValues(t, 1, i.ProductsUpdated)
 	require.Equal(t, "Newest", s.product(t, "p-999").Title)
@@ -347,7 +361,7 @@ func TestADryRunThatWasCutShortBeginsAnew(t *testing.T) {
 			if n == at {
 				cancel()
 			}
-		}}, s.dir).RunImports(ctx))
+		}}).RunImports(ctx))
 		i := s.report(t, id)
 		require.Equal(t, "running", i.Status)
 		return i

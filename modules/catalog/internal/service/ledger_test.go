@@ -16,11 +16,12 @@ import (
 // ledger is what the tables say of the stock of all SKUs.
 const ledger = `SELECT s.sku, s.on_hand, s.reserved,
 	(SELECT coalesce(sum(quantity), 0) FROM movements m WHERE m.sku = s.sku),
-	(SELECT coalesce(sum(json_extract(i.value, '$.quantity')), 0) FROM reservations r, json_each(r.items) i
-		WHERE r.state = 'held' AND json_extract(i.value, '$.sku') = s.sku)
+	(SELECT coalesce(sum(%s), 0) FROM reservations r, %s WHERE r.state = 'held' AND %s = s.sku)
 	FROM stock s`
 
-var readLedger = db.NewStatement(ledger)
+var readLedger = db.NewStatementFor(
+	fmt.Sprintf(ledger, `json_extract(i.value, '$.quantity')`, `json_each(r.items) i`, `json_extract(i.value, '$.sku')`),
+	fmt.Sprintf(ledger, `(i->>'quantity')::bigint`, `json_array_elements(r.items::json) i`, `i->>'sku'`))
 
 // requireBalance holds stock against the ledger and against what orders hold.
 func (s *shop) requireBalance(ctx context.Context, t require.TestingT) {

@@ -71,6 +71,23 @@ func load(ctx context.Context, c db.Conn, idOrSlug string) (store.Product, error
 	return p, err
 }
 
+// loadToChange gives a product that nobody else changes until the transaction
+// ends. Errors: catalog.ErrProductNotFound.
+func loadToChange(ctx context.Context, tx *db.Tx, idOrSlug string) (store.Product, error) {
+	number, err := numberOf(ctx, tx, idOrSlug, false)
+	if err != nil {
+		return store.Product{}, err
+	}
+	if err := store.LockProducts(ctx, tx, number); err != nil {
+		return store.Product{}, err
+	}
+	p, ok, err := store.LoadProduct(ctx, tx, number)
+	if err == nil && (!ok || p.Slug != idOrSlug && p.ID != strings.ToLower(idOrSlug)) {
+		err = catalog.ErrProductNotFound // it has another slug since
+	}
+	return p, err
+}
+
 // numberOf gives the number of a product. No slug has the shape of an id.
 // Errors: catalog.ErrProductNotFound.
 func numberOf(ctx context.Context, c db.Conn, idOrSlug string, activeOnly bool) (number int64, err error) {
@@ -101,7 +118,7 @@ func (s *Service) CreateProduct(ctx context.Context, n NewProduct) (catalog.Prod
 		made.Slug = format.Slug(n.Title)
 	}
 	var created store.Product
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.writeProducts(ctx, func(ctx context.Context, tx *db.Tx) error {
 		p := store.Product{Product: made}
 		if n.Slug == "" {
 			if err := numberSlug(ctx, tx, &p); err != nil {
@@ -242,8 +259,8 @@ func (s *Service) change(ctx context.Context, idOrSlug string, match Match, vari
 	fn func(ctx context.Context, tx *db.Tx, p *store.Product) error,
 ) (catalog.Product, error) {
 	var changed store.Product
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		before, err := load(ctx, tx, idOrSlug)
+	err := s.writeProducts(ctx, func(ctx context.Context, tx *db.Tx) error {
+		before, err := loadToChange(ctx, tx, idOrSlug)
 		if err != nil {
 			return err
 		}
@@ -289,6 +306,9 @@ func numberSlug(ctx context.Context, tx *db.Tx, p *store.Product) error {
 	candidates := []string{p.Slug}
 	for n := 2; n <= most; n++ {
 		candidates = append(candidates, fmt.Sprintf("%s-%d", p.Slug, n))
+	}
+	if err := tx.Lock(ctx, "slug/"+p.Slug); err != nil { // others may be numbering it too
+		return err
 	}
 	taken, err := store.ProductsWithSlugs(ctx, tx, candidates)
 	if err != nil {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"stoa/modules/catalog"
 	"stoa/modules/catalog/internal/store"
@@ -106,7 +108,7 @@ func (s *Service) Commit(ctx context.Context, r catalog.CommitRequest) error {
 			}
 			return s.record(ctx, tx, store.MovementSale, held, -1)
 		}
-		return s.commitLate(ctx, tx, r.OrderID)
+		return s.commitLate(ctx, tx, r.OrderID, now)
 	})
 	if err != nil {
 		return fmt.Errorf("commit stock: %w", err)
@@ -115,15 +117,17 @@ func (s *Service) Commit(ctx context.Context, r catalog.CommitRequest) error {
 }
 
 // commitLate commits what is not held: it was committed before, or has expired.
-func (s *Service) commitLate(ctx context.Context, tx *db.Tx, orderID string) error {
-	known, ok, err := store.GetReservation(ctx, tx, orderID)
-	switch {
-	case err != nil:
+func (s *Service) commitLate(ctx context.Context, tx *db.Tx, orderID string, now time.Time) error {
+	known, ok, err := store.CommitExpired(ctx, tx, orderID, now)
+	if err != nil {
 		return err
-	case ok && known.State == store.Committed:
-		return nil
-	case !ok || known.State != store.Expired:
-		return catalog.ErrReservationClosed
+	}
+	if !ok {
+		known, ok, err = store.GetReservation(ctx, tx, orderID)
+		if err == nil && (!ok || known.State != store.Committed) {
+			err = catalog.ErrReservationClosed
+		}
+		return err
 	}
 	for _, item := range known.Items {
 		stock, ok, err := store.Move(ctx, tx, item.SKU, -item.Quantity)
@@ -134,10 +138,6 @@ func (s *Service) commitLate(ctx context.Context, tx *db.Tx, orderID string) err
 			return catalog.ErrReservationClosed.With("the reservation expired, and %s is no longer there", item.SKU)
 		}
 		s.changed(tx, stock.Product)
-	}
-	known.State = store.Committed
-	if err := store.SetReservation(ctx, tx, known, s.clock.Now()); err != nil {
-		return err
 	}
 	return s.record(ctx, tx, store.MovementSale, known, -1)
 }
@@ -173,13 +173,24 @@ func (s *Service) release(ctx context.Context, tx *db.Tx, orderID string) (catal
 	if err != nil {
 		return catalog.Release{}, err
 	}
-	switch known.State {
+	was := known.State
+	known.Returned = known.Returned || was == store.Committed
+	if was != store.Released {
+		known.State = store.Released
+		if err := store.SetReservation(ctx, tx, known, now); err != nil {
+			return catalog.Release{}, err
+		}
+	}
+	// Stock comes last: others wait for it.
+	switch was {
 	case store.Held:
 		if err := s.free(ctx, tx, known); err != nil {
 			return catalog.Release{}, err
 		}
 	case store.Committed:
-		known.Returned = true
+		if err := s.publishReleased(ctx, tx, known); err != nil {
+			return catalog.Release{}, err
+		}
 		for _, item := range known.Items {
 			stock, ok, err := store.Move(ctx, tx, item.SKU, item.Quantity)
 			if err != nil {
@@ -193,29 +204,30 @@ func (s *Service) release(ctx context.Context, tx *db.Tx, orderID string) (catal
 		if err := s.record(ctx, tx, store.MovementReturn, known, 1); err != nil {
 			return catalog.Release{}, err
 		}
-		if err := s.publishReleased(ctx, tx, known); err != nil {
-			return catalog.Release{}, err
-		}
-	}
-	if known.State != store.Released {
-		known.State = store.Released
-		if err := store.SetReservation(ctx, tx, known, now); err != nil {
-			return catalog.Release{}, err
-		}
 	}
 	return catalog.Release{OrderID: orderID, Items: known.Items, Returned: known.Returned}, nil
 }
 
-// free gives back what is reserved, and says so.
-func (s *Service) free(ctx context.Context, tx *db.Tx, r store.Reservation) error {
-	for _, item := range r.Items {
-		stock, err := store.Free(ctx, tx, item.SKU, item.Quantity)
+// free says that what is reserved is given back, and does so, in the order of
+// SKUs.
+func (s *Service) free(ctx context.Context, tx *db.Tx, reservations ...store.Reservation) error {
+	freed := map[string]int64{}
+	for _, r := range reservations {
+		if err := s.publishReleased(ctx, tx, r); err != nil {
+			return err
+		}
+		for _, item := range r.Items {
+			freed[item.SKU] += item.Quantity
+		}
+	}
+	for _, sku := range slices.Sorted(maps.Keys(freed)) {
+		stock, err := store.Free(ctx, tx, sku, freed[sku])
 		if err != nil {
 			return err
 		}
 		s.changed(tx, stock.Product)
 	}
-	return s.publishReleased(ctx, tx, r)
+	return nil
 }
 
 func (s *Service) publishReleased(ctx context.Context, tx *db.Tx, r store.Reservation) error {

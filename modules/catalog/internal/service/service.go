@@ -49,22 +49,18 @@ type Deps struct {
 	Outbox *outbox.Outbox
 	Clock  clock.Clock
 	Log    *slog.Logger
-	// DataDir is a directory of the module's own: files lie there while they
-	// are imported.
-	DataDir string
-	Config  Config
-	Shop    ShopConfig
+	Config Config
+	Shop   ShopConfig
 }
 
 // Service is the catalog. It implements catalog.Service.
 type Service struct {
-	db      *db.DB
-	outbox  *outbox.Outbox
-	clock   clock.Clock
-	log     *slog.Logger
-	dataDir string
-	cfg     Config
-	shop    ShopConfig
+	db     *db.DB
+	outbox *outbox.Outbox
+	clock  clock.Clock
+	log    *slog.Logger
+	cfg    Config
+	shop   ShopConfig
 
 	views   *views
 	uploads chan struct{} // wakes the importer
@@ -77,7 +73,7 @@ var _ catalog.Service = (*Service)(nil)
 // ReleaseExpired and RunImports.
 func New(d Deps) *Service {
 	return &Service{
-		db: d.DB, outbox: d.Outbox, clock: d.Clock, log: d.Log, dataDir: d.DataDir, cfg: d.Config, shop: d.Shop,
+		db: d.DB, outbox: d.Outbox, clock: d.Clock, log: d.Log, cfg: d.Config, shop: d.Shop,
 		views:   newViews(d.Clock),
 		uploads: make(chan struct{}, 1),
 		exports: make(chan struct{}, exportsAtOnce),

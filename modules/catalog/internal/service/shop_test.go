@@ -26,7 +26,6 @@ type shop struct {
 	*service.Service
 	clock *clock.Fake
 	db    *db.DB
-	dir   string
 }
 
 var begin = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
@@ -34,7 +33,7 @@ var begin = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 // open gives an empty shop whose clock stands still until the test moves it.
 func open(t testing.TB) *shop {
 	t.Helper()
-	s := &shop{clock: clock.NewFake(begin, 1), db: dbtest.Open(t, catalog.Name, catalogmigrations.FS), dir: t.TempDir()}
+	s := &shop{clock: clock.NewFake(begin, 1), db: dbtest.Open(t, catalog.Name, catalogmigrations.FS)}
 	s.Service = s.instance()
 	return s
 }
@@ -43,7 +42,7 @@ func open(t testing.TB) *shop {
 func (s *shop) instance() *service.Service {
 	log := slog.New(slog.DiscardHandler)
 	return service.New(service.Deps{
-		DB: s.db, Clock: s.clock, Log: log, DataDir: s.dir, Config: service.DefaultConfig(), Shop: service.DefaultShopConfig(),
+		DB: s.db, Clock: s.clock, Log: log, Config: service.DefaultConfig(), Shop: service.DefaultShopConfig(),
 		Outbox: outbox.New(catalog.Name, s.db, bus.NewInProcess(), s.clock, log, outbox.Options{}),
 	})
 }

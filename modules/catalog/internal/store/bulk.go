@@ -18,14 +18,13 @@ func UpdateProducts(ctx context.Context, tx *db.Tx, changes []Change, places Pla
 			return err
 		}
 	}
+	var found []*Product
 	for _, c := range changes {
 		if searchText(c.Before) != searchText(c.After) {
-			if err := replaceSearch(ctx, tx, c.After); err != nil {
-				return err
-			}
+			found = append(found, c.After)
 		}
 	}
-	return nil
+	return replaceSearch(ctx, tx, found)
 }
 
 // updateProductRows changes all of a product but the words it is found by.

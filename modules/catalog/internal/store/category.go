@@ -31,13 +31,14 @@ var (
 	numberByPath     = db.NewStatement(`SELECT number FROM categories WHERE path = $1`)
 
 	lastCategory     = db.NewStatement(`SELECT coalesce(max(number), 0) FROM categories`)
-	insertCategories = newBulk(`INSERT INTO categories (number, parent, depth, id, slug, name, path, created_at, updated_at)`, 9, "")
-	updateCategory   = db.NewStatement(`UPDATE categories SET parent = $2, depth = $3, slug = $4, name = $5, path = $6, updated_at = $7 WHERE number = $1`)
+	insertCategories = newBulk(`INSERT INTO categories (number, parent, depth, id, slug, name, path, created_at, updated_at)`,
+		"bigint bigint bigint text text text text bigint bigint", "")
+	updateCategory = db.NewStatement(`UPDATE categories SET parent = $2, depth = $3, slug = $4, name = $5, path = $6, updated_at = $7 WHERE number = $1`)
 	// Below a path lies what begins with it and "/"; "0" is what comes after "/".
-	moveBelow = db.NewStatement(`UPDATE categories SET path = $2 || substr(path, length($1) + 1), depth = depth + $3, updated_at = $4
-		WHERE path >= $1 || '/' AND path < $1 || '0'`)
+	moveBelow = db.NewStatement(`UPDATE categories SET path = CAST($2 AS TEXT) || substr(path, length(CAST($1 AS TEXT)) + 1), depth = depth + $3, updated_at = $4
+		WHERE path >= CAST($1 AS TEXT) || '/' AND path < CAST($1 AS TEXT) || '0'`)
 	extentBelow = db.NewStatement(`SELECT coalesce(max(depth), 0), coalesce(max(length(path)), 0) FROM categories
-		WHERE path >= $1 || '/' AND path < $1 || '0'`)
+		WHERE path >= CAST($1 AS TEXT) || '/' AND path < CAST($1 AS TEXT) || '0'`)
 	hasChildren    = db.NewStatement(`SELECT EXISTS (SELECT 1 FROM categories WHERE parent = $1)`)
 	hasProducts    = db.NewStatement(`SELECT EXISTS (SELECT 1 FROM product_categories WHERE category = $1)`)
 	deleteCategory = db.NewStatement(`DELETE FROM categories WHERE number = $1`)

@@ -1,5 +1,8 @@
 package store
 
+// OnPostgres gives the SQL of a list as PostgreSQL says it.
+func OnPostgres(query string) string { return forPostgres(query) }
+
 // Plans gives the SQL of all lists by name, for tests of how it is executed.
 func Plans() map[string]string {
 	plans := map[string]string{

@@ -12,7 +12,6 @@ import (
 type Import struct {
 	ID       string
 	Status   string
-	File     string // where it lies; "" once it is gone
 	Format   string
 	Mode     string
 	Currency string
@@ -58,29 +57,29 @@ type RowError struct {
 	Message string
 }
 
-const importColumns = `id, status, file, format, mode, currency, dry_run, rows_total, rows_done, rows_skipped, products_done,
+const importColumns = `id, status, format, mode, currency, dry_run, rows_total, rows_done, rows_skipped, products_done,
 	products_created, products_updated, products_same, errors_total, failure, leased_until, created_at, started_at, finished_at`
 
 const isOpen = `status IN ('queued', 'running')`
 
 var (
 	insertImport = db.NewStatement(`INSERT INTO imports (` + importColumns + `, lease)
-		VALUES ($1, 'queued', $2, $3, $4, $5, $6, 0, 0, 0, 0, 0, 0, 0, 0, '', NULL, $7, NULL, NULL, '')`)
+		VALUES ($1, 'queued', $2, $3, $4, $5, 0, 0, 0, 0, 0, 0, 0, 0, '', NULL, $6, NULL, NULL, '')`)
 	getImport  = db.NewStatement(`SELECT ` + importColumns + ` FROM imports WHERE id = $1`)
 	nextImport = db.NewStatement(`SELECT ` + importColumns + ` FROM imports WHERE ` + isOpen + ` ORDER BY id LIMIT 1`)
-	openFiles  = db.NewStatement(`SELECT file FROM imports WHERE ` + isOpen)
 	// Whoever sets the lease has it until leased_until. What it does later
-	// takes effect only if it is still its own.
+	// takes effect only if it is still its own. One at a time has one at all.
 	leaseImport = db.NewStatement(`UPDATE imports SET status = 'running', lease = $2, leased_until = $3, started_at = coalesce(started_at, $4)
-		WHERE id = $1 AND ` + isOpen + ` AND (lease = $2 OR leased_until IS NULL OR leased_until <= $4) RETURNING ` + importColumns)
+		WHERE id = $1 AND ` + isOpen + ` AND (lease = $2 OR leased_until IS NULL OR leased_until <= $4)
+		AND NOT EXISTS (SELECT 1 FROM imports o WHERE o.` + isOpen + ` AND o.lease <> $2 AND o.leased_until > $4) RETURNING ` + importColumns)
 	returnLease    = db.NewStatement(`UPDATE imports SET lease = '', leased_until = NULL WHERE id = $1 AND lease = $2 AND ` + isOpen)
 	setImportTotal = db.NewStatement(`UPDATE imports SET rows_total = $3, leased_until = $4 WHERE id = $1 AND lease = $2 AND ` + isOpen)
 	advanceImport  = db.NewStatement(`UPDATE imports SET rows_done = $3, rows_skipped = $4, products_done = $5, products_created = $6,
 		products_updated = $7, products_same = $8, errors_total = $9, leased_until = $10 WHERE id = $1 AND lease = $2 AND ` + isOpen)
-	endImport = db.NewStatement(`UPDATE imports SET status = $3, failure = $4, finished_at = $5, file = '', lease = '', leased_until = NULL
+	endImport = db.NewStatement(`UPDATE imports SET status = $3, failure = $4, finished_at = $5, lease = '', leased_until = NULL
 		WHERE id = $1 AND lease = $2 AND ` + isOpen)
 
-	insertImportErrors = newBulk(`INSERT INTO import_errors (import_id, position, row_number, column_name, message)`, 5, "")
+	insertImportErrors = newBulk(`INSERT INTO import_errors (import_id, position, row_number, column_name, message)`, "text bigint bigint text text", "")
 	listImportErrors   = db.NewStatement(`SELECT row_number, column_name, message FROM import_errors WHERE import_id = $1 ORDER BY position`)
 	dropImportErrors   = db.NewStatement(`DELETE FROM import_errors WHERE import_id = $1`)
 )
@@ -90,7 +89,7 @@ func scanImport(from row) (Import, bool, error) {
 		i                                  Import
 		leased, created, started, finished db.Time
 	)
-	ok, err := found(from.Scan(&i.ID, &i.Status, &i.File, &i.Format, &i.Mode, &i.Currency, &i.DryRun, &i.RowsTotal, &i.RowsDone, &i.RowsSkipped,
+	ok, err := found(from.Scan(&i.ID, &i.Status, &i.Format, &i.Mode, &i.Currency, &i.DryRun, &i.RowsTotal, &i.RowsDone, &i.RowsSkipped,
 		&i.Done, &i.Created, &i.Updated, &i.Same, &i.Errors, &i.Failure, &leased, &created, &started, &finished))
 	i.LeasedUntil, i.CreatedAt, i.StartedAt, i.FinishedAt = leased.Time, created.Time, started.Time, finished.Time
 	return i, ok, err
@@ -98,7 +97,7 @@ func scanImport(from row) (Import, bool, error) {
 
 // InsertImport adds an import to those that wait.
 func InsertImport(ctx context.Context, tx *db.Tx, i Import) error {
-	_, err := insertImport.Exec(ctx, tx, i.ID, i.File, i.Format, i.Mode, i.Currency, i.DryRun, db.NewTime(i.CreatedAt))
+	_, err := insertImport.Exec(ctx, tx, i.ID, i.Format, i.Mode, i.Currency, i.DryRun, db.NewTime(i.CreatedAt))
 	return err
 }
 
@@ -112,22 +111,12 @@ func NextImport(ctx context.Context, c db.Conn) (Import, bool, error) {
 	return scanImport(nextImport.QueryRow(ctx, c))
 }
 
-// OpenImportFiles gives the files of imports that are open.
-func OpenImportFiles(ctx context.Context, c db.Conn) (map[string]bool, error) {
-	files := map[string]bool{}
-	rows, err := openFiles.Query(ctx, c)
-	err = each(rows, err, func(rows *sql.Rows) error {
-		var file string
-		err := rows.Scan(&file)
-		files[file] = true
-		return err
-	})
-	return files, err
-}
-
 // LeaseImport makes an import the lease's own until a time; false where it has
-// ended or is another's.
+// ended or is another's, or another is at any import.
 func LeaseImport(ctx context.Context, tx *db.Tx, id, lease string, now, until time.Time) (Import, bool, error) {
+	if err := tx.Lock(ctx, "leases of imports"); err != nil {
+		return Import{}, false, err
+	}
 	return scanImport(leaseImport.QueryRow(ctx, tx, id, lease, db.NewTime(until), db.NewTime(now)))
 }
 

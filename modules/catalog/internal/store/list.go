@@ -83,7 +83,7 @@ var conditions = fmt.Sprintf(`
 	AND ($%[2]d = '' OR EXISTS (SELECT 1 FROM listings o WHERE o.scope = $%[2]d AND o.status = l.status AND o.product = l.product))
 	AND ($%[3]d = '' OR EXISTS (SELECT 1 FROM listings o WHERE o.scope = $%[3]d AND o.status = l.status AND o.product = l.product))
 	AND ($%[9]d = '' OR EXISTS (SELECT 1 FROM listings o WHERE o.scope = $%[9]d AND o.status = l.status AND o.product = l.product))
-	AND ($%[10]d = 0 OR l.product = $%[10]d)
+	AND (CAST($%[10]d AS BIGINT) = 0 OR l.product = $%[10]d)
 	AND ($%[4]d = '' OR EXISTS (SELECT 1 FROM categories c JOIN listings o ON o.scope = 'c' || c.number
 		WHERE c.slug = $%[4]d AND o.status = l.status AND o.product = l.product))
 	AND ($%[5]d = 0 OR NOT EXISTS (SELECT 1 FROM listings o WHERE o.scope = 's' AND o.status = l.status AND o.product = l.product))
@@ -141,7 +141,14 @@ func newOrdering(q orderingQueries, key func(*Position) any) *ordering {
 type queries struct{ ofStatus, ofAll string }
 
 func (q queries) prepare() statements {
-	return statements{db.NewStatement(q.ofStatus), db.NewStatement(q.ofAll)}
+	of := func(query string) *db.Statement { return db.NewStatementFor(query, forPostgres(query)) }
+	return statements{of(q.ofStatus), of(q.ofAll)}
+}
+
+// unused is a condition that is always true, for an argument that a statement
+// has no use for: each has to be named.
+func unused(arg int) string {
+	return fmt.Sprintf(` AND CAST($%[1]d AS BIGINT) = CAST($%[1]d AS BIGINT)`, arg)
 }
 
 type orderingQueries struct {
@@ -160,7 +167,7 @@ func orderingSQL(column string, desc bool) orderingQueries {
 	ordered := fmt.Sprintf(` ORDER BY l.%s %s, l.product %s`, column, direction, direction) + limit
 	read := fmt.Sprintf(`l.product AS product, l.%[1]s AS %[1]s`, column)
 	if column == "" {
-		after = fmt.Sprintf(` AND $%[1]d = $%[1]d AND l.product %[2]s $%[3]d`, argKey, beyond, argNumber)
+		after = unused(argKey) + fmt.Sprintf(` AND l.product %s $%d`, beyond, argNumber)
 		ordered = fmt.Sprintf(` ORDER BY l.product %s`, direction) + limit
 		read = `l.product AS product`
 	}
@@ -173,13 +180,11 @@ func orderingSQL(column string, desc bool) orderingQueries {
 		return query + ordered
 	}
 	matching := func(status string) string {
-		return fmt.Sprintf(`SELECT %s FROM product_search s CROSS JOIN listings l
-			ON l.scope = $%d AND l.product = s.rowid AND %s WHERE product_search MATCH $%d`, read, argScope, status, argMatch) +
-			after + conditions + ordered
+		return `SELECT ` + read + ` FROM ` + searched("product_search", status, argMatch) + after + conditions + ordered
 	}
 	var arms []string
 	for _, status := range []string{catalog.StatusActive, catalog.StatusArchived, catalog.StatusDraft} {
-		arms = append(arms, fmt.Sprintf(`SELECT * FROM (%s)`, along(fmt.Sprintf(`$%d = '' AND l.status = '%s'`, argStatus, status))))
+		arms = append(arms, fmt.Sprintf(`SELECT * FROM (%s) %s`, along(fmt.Sprintf(`$%d = '' AND l.status = '%s'`, argStatus, status)), status))
 	}
 	return orderingQueries{
 		desc:     desc,
@@ -193,7 +198,7 @@ func orderingSQL(column string, desc bool) orderingQueries {
 // index of more.
 const few = 500
 
-var atMostFew = db.NewStatement(fmt.Sprintf(`SELECT count(*) FROM (SELECT 1 FROM listings WHERE scope = $1 AND (status = $2 OR $2 = '') LIMIT %d)`, few+1))
+var atMostFew = db.NewStatement(fmt.Sprintf(`SELECT count(*) FROM (SELECT 1 FROM listings WHERE scope = $1 AND (status = $2 OR $2 = '') LIMIT %d) found`, few+1))
 
 // plan decides along which of a filter's scopes a list is read, and how. One
 // that has few products is read whole. Where all have more, what is looked for
@@ -267,7 +272,7 @@ func List(ctx context.Context, c db.Conn, o Order, f Filter, after Position, lim
 // but that of relevance. It looks at all that match.
 func ListMatching(ctx context.Context, c db.Conn, q Query, o Order, f Filter, after Position, limit int) ([]Position, error) {
 	by := orderings[o]
-	rows, err := by.matching.of(f).Query(ctx, c, append(by.args(f, after, limit), q.Any)...)
+	rows, err := by.matching.of(f).Query(ctx, c, append(by.args(f, after, limit), q.Any.on(c))...)
 	return positions(rows, err, by.key)
 }
 
@@ -286,12 +291,12 @@ func positions(rows *sql.Rows, err error, key func(*Position) any) ([]Position, 
 }
 
 // bySKU is the list of the product that a variant belongs to.
-var bySKU = db.NewStatement(skuSQL)
+var bySKU = db.NewStatementFor(skuSQL, forPostgres(skuSQL))
 
 var skuSQL = fmt.Sprintf(`SELECT l.product FROM variants w CROSS JOIN listings l
 	ON l.scope = $%[1]d AND l.product = w.product AND l.%[2]s
-	WHERE w.sku = $%[3]d AND ($%[4]d = '' OR l.status = $%[4]d) AND $%[5]d = $%[5]d AND l.product > $%[6]d`,
-	argScope, anyStatus, argMatch, argStatus, argKey, argNumber) + conditions + limit
+	WHERE w.sku = $%[3]d AND ($%[4]d = '' OR l.status = $%[4]d) AND l.product > $%[5]d`,
+	argScope, anyStatus, argMatch, argStatus, argNumber) + unused(argKey) + conditions + limit
 
 // ListSKU gives the place of the product that has a SKU: a list of at most one.
 func ListSKU(ctx context.Context, c db.Conn, sku string, f Filter, after Position) ([]Position, error) {

@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
-	"database/sql"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
+	"stoa/modules/catalog"
 	"stoa/platform/db"
 )
 
@@ -30,10 +32,25 @@ func CategoryScope(number int64) Scope { return Scope("c" + strconv.FormatInt(nu
 func (s Scope) isCategory() bool { return strings.HasPrefix(string(s), "c") }
 
 // TagScope is the products with a tag, whatever its case.
-func TagScope(tag string) Scope { return Scope("t" + Fold(tag)) }
+func TagScope(tag string) Scope { return Scope("t" + cut(Fold(tag), maxKey)) }
 
 // VendorScope is the products of a vendor, whatever its case.
-func VendorScope(vendor string) Scope { return Scope("v" + Fold(vendor)) }
+func VendorScope(vendor string) Scope { return Scope("v" + cut(Fold(vendor), maxKey)) }
+
+// maxKey is how much of a folded text is sorted by or found, in bytes: what
+// PostgreSQL has room for in an index.
+const maxKey = 2000
+
+// cut shortens a text to so many bytes, of whole characters.
+func cut(text string, bytes int) string {
+	if len(text) <= bytes {
+		return text
+	}
+	for !utf8.RuneStart(text[bytes]) {
+		bytes--
+	}
+	return text[:bytes]
+}
 
 // NoPrice stands for the price of a product without variants: it sorts above all.
 const NoPrice = math.MaxInt64
@@ -48,7 +65,7 @@ type listing struct {
 }
 
 func listingOf(p *Product) listing {
-	l := listing{status: p.Status, price: NoPrice, highest: NoPrice, title: foldLine(p.Title)}
+	l := listing{status: p.Status, price: NoPrice, highest: NoPrice, title: cut(foldLine(p.Title), maxKey)}
 	for i, v := range p.Variants {
 		switch {
 		case i == 0:
@@ -61,6 +78,13 @@ func listingOf(p *Product) listing {
 	}
 	return l
 }
+
+// scopesBut gives the scopes that a product stands in but one, sorted.
+func scopesBut(left Scope, p *Product, places Places) []Scope {
+	return slices.DeleteFunc(scopesOf(p, places), func(s Scope) bool { return s == left })
+}
+
+func sameSKU(a, b catalog.Variant) bool { return a.SKU == b.SKU }
 
 // scopesOf gives the scopes that a product stands in, sorted.
 func scopesOf(p *Product, places Places) []Scope {
@@ -93,26 +117,31 @@ func (l listing) row(args []any, product int64, scope Scope) []any {
 // anyStatus lets a row be found by the primary key where its status is not known.
 const anyStatus = `status IN ('active', 'archived', 'draft')`
 
-var (
-	insertListings = newBulk(`INSERT INTO listings (scope, status, product, price, highest, currency, title)`, 7,
-		`ON CONFLICT (scope, status, product) DO UPDATE
-		SET price = excluded.price, highest = excluded.highest, currency = excluded.currency, title = excluded.title`)
-	freshListings = newBulk(`INSERT OR FAIL INTO listings (scope, status, product, price, highest, currency, title)`, 7, "")
-	dropListings  = newLookup(2, `DELETE FROM listings WHERE product = $1 AND status = $2 AND scope IN ($in) RETURNING scope`)
+const (
+	listingTypes   = "text text bigint bigint bigint text text"
+	replaceListing = `ON CONFLICT (scope, status, product) DO UPDATE
+		SET price = excluded.price, highest = excluded.highest, currency = excluded.currency, title = excluded.title`
+	isAvailable = `EXISTS (SELECT 1 FROM variants v JOIN stock s ON s.sku = v.sku WHERE v.product = l.product AND s.on_hand > s.reserved)`
+)
 
-	// A SKU that became available, or was the last that was.
-	listInStock = db.NewStatement(`INSERT INTO listings (scope, status, product, price, highest, currency, title)
-		SELECT 's', status, product, price, highest, currency, title FROM listings
-		WHERE scope = '' AND ` + anyStatus + ` AND product = $1 ON CONFLICT (scope, status, product) DO NOTHING`)
-	unlistInStock = db.NewStatement(`DELETE FROM listings WHERE scope = 's' AND ` + anyStatus + ` AND product = $1 AND NOT EXISTS (
-		SELECT 1 FROM variants v JOIN stock s ON s.sku = v.sku WHERE v.product = $1 AND s.on_hand > s.reserved)`)
+var (
+	insertListings = newBulk(`INSERT INTO listings (scope, status, product, price, highest, currency, title)`, listingTypes, replaceListing)
+	dropListings   = newLookup(2, `DELETE FROM listings WHERE product = $1 AND status = $2 AND scope IN ($in)`)
+
+	// Products that are in stock, and that are not; also where their status or
+	// what they are sorted by has changed.
+	listInStock = newLookup(0, `INSERT INTO listings (scope, status, product, price, highest, currency, title)
+		SELECT 's', status, product, price, highest, currency, title FROM listings l
+		WHERE scope = '' AND `+anyStatus+` AND product IN ($in) AND `+isAvailable+` `+replaceListing)
+	unlistInStock = newLookup(0, `DELETE FROM listings AS l WHERE scope = 's' AND `+anyStatus+` AND product IN ($in)
+		AND NOT (`+isAvailable+` AND EXISTS (SELECT 1 FROM listings a WHERE a.scope = '' AND a.status = l.status AND a.product = l.product))`)
 
 	// What is listed in a category that has moved is no longer listed in one
 	// that was above it, where no other category of the product lies below that.
 	unlistMoved = db.NewStatement(`DELETE FROM listings WHERE scope = $1
 		AND product IN (SELECT m.product FROM listings m WHERE m.scope = $2)
 		AND NOT EXISTS (SELECT 1 FROM product_categories pc JOIN categories c ON c.number = pc.category
-			WHERE pc.product = listings.product AND (c.path = $3 OR c.path >= $3 || '/' AND c.path < $3 || '0'))`)
+			WHERE pc.product = listings.product AND (c.path = $3 OR c.path >= CAST($3 AS TEXT) || '/' AND c.path < CAST($3 AS TEXT) || '0'))`)
 	listMoved = db.NewStatement(`INSERT INTO listings (scope, status, product, price, highest, currency, title)
 		SELECT $1, status, product, price, highest, currency, title FROM listings WHERE scope = $2
 		ON CONFLICT (scope, status, product) DO NOTHING`)
@@ -127,13 +156,16 @@ func addListings(ctx context.Context, tx *db.Tx, products []*Product, places Pla
 			args = l.row(args, p.Number, scope)
 		}
 	}
-	return freshListings.insert(ctx, tx, args)
+	return insertListings.insert(ctx, tx, args)
 }
 
-// relist brings the listings of a product from what it was to what it is. The
-// stock of both is that of now.
+// relist brings the listings of a product from what it was to what it is. In
+// stock it is listed before the commit.
 func relist(ctx context.Context, tx *db.Tx, before, after *Product, places Places) error {
-	was, is := scopesOf(before, places), scopesOf(after, places)
+	was, is := scopesBut(ScopeInStock, before, places), scopesBut(ScopeInStock, after, places)
+	if listingOf(before) != listingOf(after) || !slices.EqualFunc(before.Variants, after.Variants, sameSKU) {
+		listInStockLast(tx, after.Number)
+	}
 	drop, add := was, is
 	if l := listingOf(after); l.status == before.Status {
 		drop = without(was, is)
@@ -141,7 +173,7 @@ func relist(ctx context.Context, tx *db.Tx, before, after *Product, places Place
 			add = without(is, was)
 		}
 	}
-	if err := dropListings.query(ctx, tx, anys(drop), func(*sql.Rows) error { return nil }, after.Number, before.Status); err != nil {
+	if err := dropListings.exec(ctx, tx, anys(drop), after.Number, before.Status); err != nil {
 		return err
 	}
 	var args []any
@@ -163,16 +195,46 @@ func without(scopes, others []Scope) []Scope {
 }
 
 // crossed keeps the list of what is in stock when a SKU's stock has changed.
-func crossed(ctx context.Context, tx *db.Tx, now Stock, availableBefore int64) error {
-	if now.Product == 0 || (now.Available() > 0) == (availableBefore > 0) {
-		return nil
+func crossed(tx *db.Tx, now Stock, availableBefore int64) {
+	if now.Product != 0 && (now.Available() > 0) != (availableBefore > 0) {
+		listInStockLast(tx, now.Product)
 	}
-	change := unlistInStock
-	if now.Available() > 0 {
-		change = listInStock
+}
+
+// restocked are the products whose place in the list of what is in stock is to
+// be found before the commit.
+type restocked map[int64]bool
+
+type restockedKey struct{}
+
+// listInStockLast finds a product's place in the list of what is in stock when
+// all stock of this transaction is changed. Whether something of a product is
+// available depends on all its variants, which several transactions may change
+// at once: the last that has the product's lock sees what the others did. All
+// take it after the stock, so that none waits for another in a circle.
+func listInStockLast(tx *db.Tx, product int64) {
+	products, begun := tx.Value(restockedKey{}).(restocked)
+	if !begun {
+		products = restocked{}
+		tx.Set(restockedKey{}, products)
+		tx.BeforeCommit(func(ctx context.Context, tx *db.Tx) error { return listAllInStock(ctx, tx, products) })
 	}
-	_, err := change.Exec(ctx, tx, now.Product)
-	return err
+	products[product] = true
+}
+
+func listAllInStock(ctx context.Context, tx *db.Tx, products restocked) error {
+	numbers := slices.Sorted(maps.Keys(products))
+	locks := make([]string, len(numbers))
+	for i, number := range numbers {
+		locks[i] = "in stock/" + strconv.FormatInt(number, 10)
+	}
+	if err := tx.Lock(ctx, locks...); err != nil {
+		return err
+	}
+	if err := unlistInStock.exec(ctx, tx, anys(numbers)); err != nil {
+		return err
+	}
+	return listInStock.exec(ctx, tx, anys(numbers))
 }
 
 // relistMoved lists what is in a category that was moved elsewhere, with all

@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"stoa/modules/catalog"
@@ -39,21 +42,33 @@ var (
 
 	lastProduct    = db.NewStatement(`SELECT coalesce(max(number), 0) FROM products`)
 	insertProducts = newBulk(`INSERT INTO products (number, id, slug, title, description, status, vendor, product_type,
-		tags, images, options, version, created_at, updated_at)`, 14, "")
+		tags, images, options, version, created_at, updated_at)`,
+		"bigint text text text text text text text text text text bigint bigint bigint", "")
 	updateProduct = db.NewStatement(`UPDATE products SET slug = $2, title = $3, description = $4, status = $5, vendor = $6,
 		product_type = $7, tags = $8, images = $9, options = $10, version = $11, updated_at = $12 WHERE number = $1`)
 
 	insertVariants = newBulk(`INSERT INTO variants (product, sku, id, position, title, options, price, currency,
-		compare_at_price, barcode, weight_grams)`, 11, "")
-	dropVariants = newLookup(1, `DELETE FROM variants WHERE product = $1 AND sku IN ($in) RETURNING sku`)
+		compare_at_price, barcode, weight_grams)`, "bigint text text bigint text text bigint text bigint text bigint", "")
+	dropVariants = newLookup(1, `DELETE FROM variants WHERE product = $1 AND sku IN ($in)`)
 	// A SKU that was the shop's before comes back with the stock it was left with.
-	insertStock = newBulk(`INSERT INTO stock (sku, product, on_hand, reserved)`, 4,
+	insertStock = newBulk(`INSERT INTO stock (sku, product, on_hand, reserved)`, "text bigint bigint bigint",
 		`ON CONFLICT (sku) DO UPDATE SET product = excluded.product`)
 	orphanStock = db.NewStatement(`UPDATE stock SET product = NULL WHERE sku = $1`)
 
-	insertMemberships = newBulk(`INSERT INTO product_categories (product, category, position)`, 3, "")
+	insertMemberships = newBulk(`INSERT INTO product_categories (product, category, position)`, "bigint bigint bigint", "")
 	dropMemberships   = db.NewStatement(`DELETE FROM product_categories WHERE product = $1`)
 )
+
+var lockProducts = newLookup(0, `SELECT number FROM products WHERE number IN ($in) ORDER BY number FOR NO KEY UPDATE`)
+
+// LockProducts has nobody else change these products until the transaction
+// ends. What was read of them before may have changed meanwhile.
+func LockProducts(ctx context.Context, tx *db.Tx, numbers ...int64) error {
+	if !onPostgres(tx) {
+		return nil // there is one writer
+	}
+	return lockProducts.exec(ctx, tx, anys(numbers))
+}
 
 // NumberByID gives the number of a product, 0 where there is none. With
 // activeOnly there are no others than those that customers see.
@@ -224,6 +239,10 @@ func LoadProduct(ctx context.Context, c db.Conn, number int64) (Product, bool, e
 // unless there is stock of its SKU already; then that is. The lines of the
 // ledger are the caller's. Their categories are given by path, in places.
 func InsertProducts(ctx context.Context, tx *db.Tx, products []*Product, places Places) error {
+	// Numbers are given in the order in which products are committed.
+	if err := tx.Lock(ctx, "numbers of products"); err != nil {
+		return err
+	}
 	var last int64
 	if err := lastProduct.QueryRow(ctx, tx).Scan(&last); err != nil {
 		return err
@@ -266,8 +285,10 @@ type variantRow struct {
 	*catalog.Variant
 }
 
-// addVariants adds variants, and tells them what stock they have.
+// addVariants adds variants, and tells them what stock they have. It takes them
+// in the order of their SKUs, as all do who change stock.
 func addVariants(ctx context.Context, tx *db.Tx, rows []variantRow) error {
+	slices.SortFunc(rows, func(a, b variantRow) int { return strings.Compare(a.SKU, b.SKU) })
 	args, stock := make([]any, 0, 11*len(rows)), make([]any, 0, 4*len(rows))
 	for _, v := range rows {
 		var compareAt sql.NullInt64
@@ -318,13 +339,13 @@ func updateVariants(ctx context.Context, tx *db.Tx, before, after *Product) erro
 		}
 		add = append(add, variantRow{after.Number, v})
 	}
-	for sku := range known {
+	for _, sku := range slices.Sorted(maps.Keys(known)) {
 		if _, err := orphanStock.Exec(ctx, tx, sku); err != nil {
 			return err
 		}
 		drop = append(drop, sku)
 	}
-	if err := dropVariants.query(ctx, tx, anys(drop), func(*sql.Rows) error { return nil }, after.Number); err != nil {
+	if err := dropVariants.exec(ctx, tx, anys(drop), after.Number); err != nil {
 		return err
 	}
 	return addVariants(ctx, tx, add)

@@ -13,7 +13,8 @@ import (
 // than those after it.
 type tier struct {
 	statements
-	expression func(Query) string
+	but        bool // it takes what is left out, too
+	expression func(Query) Expression
 }
 
 // tiers are those after the first, which is of titles that begin with the
@@ -22,26 +23,22 @@ type tier struct {
 // titles; of what is found elsewhere, what has all words whole comes first,
 // which is also what people look for.
 var tiers = []tier{
-	{titledSQL.prepare(), func(q Query) string { return q.Any }},
-	{elsewhereSQL.prepare(), func(q Query) string { return q.Whole }},
-	{elsewhereSQL.prepare(), func(q Query) string { return q.Begun }},
+	{titledSQL.prepare(), false, func(q Query) Expression { return q.Any }},
+	{elsewhereSQL.prepare(), true, func(q Query) Expression { return q.Whole }},
+	{elsewhereSQL.prepare(), true, func(q Query) Expression { return q.Begun }},
 }
 
 // titledSQL reads what matches in its title, elsewhereSQL what matches and not
 // in its title; the newest first.
 var (
 	titledSQL    = relevantSQL("title_search", "")
-	elsewhereSQL = relevantSQL("product_search",
-		fmt.Sprintf(` AND s.rowid NOT IN (SELECT rowid FROM title_search WHERE title_search MATCH $%d)`, argTitled))
+	elsewhereSQL = relevantSQL("product_search", " AND "+notTitled)
 )
 
 func relevantSQL(index, condition string) queries {
 	of := func(status string) string {
-		return fmt.Sprintf(`SELECT l.product FROM %[1]s s CROSS JOIN listings l
-			ON l.scope = $%[2]d AND l.product = s.rowid AND %[3]s
-			WHERE %[1]s MATCH $%[4]d AND $%[5]d = $%[5]d AND s.rowid < $%[6]d AND $%[7]d = $%[7]d
-			AND NOT (l.title >= $%[8]d AND l.title < $%[9]d)`,
-			index, argScope, status, argMatch, argKey, argNumber, argTitled, argPrefix, argPrefixEnd) +
+		return `SELECT l.product FROM ` + searched(index, status, argMatch) + unused(argKey) +
+			fmt.Sprintf(` AND s.rowid < $%d AND NOT (l.title >= $%d AND l.title < $%d)`, argNumber, argPrefix, argPrefixEnd) +
 			condition + conditions + ` ORDER BY s.rowid DESC` + limit
 	}
 	return queries{of(oneStatus), of(allStatuses)}
@@ -68,7 +65,10 @@ func ListRelevant(ctx context.Context, c db.Conn, q Query, f Filter, after Posit
 		if before == 0 {
 			before = math.MaxInt64
 		}
-		args := append(f.args(0, before, limit-len(list)), t.expression(q), q.Prefix, q.Prefix+"\U0010ffff", q.Any)
+		args := append(f.args(0, before, limit-len(list)), t.expression(q).on(c), q.Prefix, q.Prefix+"\U0010ffff")
+		if t.but {
+			args = append(args, q.Any.on(c))
+		}
 		rows, err := t.of(f).Query(ctx, c, args...)
 		found, err := positions(rows, err, nil)
 		if err != nil {

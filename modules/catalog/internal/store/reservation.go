@@ -38,6 +38,10 @@ var (
 	setReservation = db.NewStatement(`UPDATE reservations SET state = $2, returned = $3, updated_at = $4 WHERE order_id = $1`)
 	commitHeld     = db.NewStatement(`UPDATE reservations SET state = 'committed', updated_at = $2
 		WHERE order_id = $1 AND state = 'held' RETURNING order_id, state, items, returned, expires_at`)
+	// commitExpired takes an order's row from expired to committed; its items are
+	// then to be taken from what is available.
+	commitExpired = db.NewStatement(`UPDATE reservations SET state = 'committed', updated_at = $2
+		WHERE order_id = $1 AND state = 'expired' RETURNING order_id, state, items, returned, expires_at`)
 	expireHeld = db.NewStatement(`UPDATE reservations SET state = 'expired', updated_at = $2
 		WHERE order_id = $1 AND state = 'held' AND expires_at <= $2 RETURNING order_id, state, items, returned, expires_at`)
 	dueReservations = db.NewStatement(`SELECT order_id FROM reservations WHERE state = 'held' AND expires_at <= $1
@@ -84,6 +88,12 @@ func SetReservation(ctx context.Context, tx *db.Tx, r Reservation, now time.Time
 // CommitHeld turns what an order holds into what it has; false where it holds nothing.
 func CommitHeld(ctx context.Context, tx *db.Tx, orderID string, now time.Time) (Reservation, bool, error) {
 	return scanReservation(commitHeld.QueryRow(ctx, tx, orderID, db.NewTime(now)))
+}
+
+// CommitExpired turns what an order held until it expired into what it has;
+// false where none has expired.
+func CommitExpired(ctx context.Context, tx *db.Tx, orderID string, now time.Time) (Reservation, bool, error) {
+	return scanReservation(commitExpired.QueryRow(ctx, tx, orderID, db.NewTime(now)))
 }
 
 // ExpireHeld ends a reservation that is due; false where it is not, or was ended before.

@@ -26,7 +26,7 @@ func product(title string) *store.Product {
 
 func TestMergingLeavesTheIndexInOnePiece(t *testing.T) {
 	t.Parallel()
-	d := dbtest.Open(t, catalog.Name, catalogmigrations.FS)
+	d := dbtest.OpenSQLite(t, catalog.Name, catalogmigrations.FS)
 	const products = 60
 	for i := range products {
 		require.NoError(t, d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
@@ -63,7 +63,7 @@ func TestAQueryIsWordsAndNothingElse(t *testing.T) {
 	} {
 		q, ok := store.ParseQuery(text)
 		require.True(t, ok, text)
-		require.Equal(t, any, q.Any)
+		require.Equal(t, any, q.Any.FTS5)
 	}
 	for _, text := range []string{"", " ", "%%%", `""`, "*", "()", "🪔", "\u200b"} {
 		_, ok := store.ParseQuery(text)

@@ -77,7 +77,8 @@ func Hold(ctx context.Context, tx *db.Tx, sku string, quantity int64) (Stock, bo
 	if err != nil || !ok {
 		return s, ok, err
 	}
-	return s, true, crossed(ctx, tx, s, s.Available()+quantity)
+	crossed(tx, s, s.Available()+quantity)
+	return s, true, nil
 }
 
 // Free gives back what is reserved.
@@ -86,7 +87,8 @@ func Free(ctx context.Context, tx *db.Tx, sku string, quantity int64) (Stock, er
 	if err != nil || !ok {
 		return s, err
 	}
-	return s, crossed(ctx, tx, s, s.Available()-quantity)
+	crossed(tx, s, s.Available()-quantity)
+	return s, nil
 }
 
 // Sell takes out what is reserved. What is available stays the same.
@@ -102,7 +104,8 @@ func Move(ctx context.Context, tx *db.Tx, sku string, quantity int64) (Stock, bo
 	if err != nil || !ok {
 		return s, ok, err
 	}
-	return s, true, crossed(ctx, tx, s, s.Available()-quantity)
+	crossed(tx, s, s.Available()-quantity)
+	return s, true, nil
 }
 
 // Movement is a line of the ledger.
@@ -125,7 +128,7 @@ const (
 )
 
 var (
-	insertMovements = newBulk(`INSERT INTO movements (sku, id, kind, quantity, order_id, reason, at)`, 7, "")
+	insertMovements = newBulk(`INSERT INTO movements (sku, id, kind, quantity, order_id, reason, at)`, "text text text bigint text text bigint", "")
 	listMovements   = db.NewStatement(`SELECT sku, id, kind, quantity, order_id, reason, at FROM movements
 		WHERE sku = $1 AND id < $2 ORDER BY id DESC LIMIT $3 + 0`)
 	getMovement = db.NewStatement(`SELECT sku, id, kind, quantity, order_id, reason, at FROM movements WHERE sku = $1 AND id = $2`)

@@ -9,9 +9,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/uptrace/bun/dialect"
 
 	"stoa/platform/db"
 )
@@ -44,20 +49,24 @@ func found(err error) (bool, error) {
 	return err == nil, err
 }
 
-// maxIn is how many values one statement looks up at most.
+// onPostgres tells whether there may be other writers.
+func onPostgres(c db.Conn) bool { return c.Dialect().Name() == dialect.PG }
+
+// maxIn is how many values one statement looks up at most in SQLite.
 const maxIn = 128
 
-// lookup is a statement with a list of values, IN (…), prepared for some
-// lengths of it: a shorter list is filled up with its last value.
+// lookup is a statement with a list of values, IN ($in). SQLite has it prepared
+// for some lengths of the list: a shorter one is filled up with its last value.
+// PostgreSQL takes the list as one argument.
 type lookup struct {
-	fixed      int // arguments before the list
-	statements []*db.Statement
+	statements []*db.Statement // of SQLite
+	whole      *db.Statement   // of PostgreSQL
 }
 
-// newLookup declares one. The list stands in the query as "$in"; the arguments
-// before it are $1 to $fixed.
+// newLookup declares one. The list stands in the query as "IN ($in)"; the
+// arguments before it are $1 to $fixed.
 func newLookup(fixed int, query string) *lookup {
-	l := &lookup{fixed: fixed}
+	l := &lookup{whole: db.NewStatement(strings.ReplaceAll(query, "IN ($in)", "= ANY($"+strconv.Itoa(fixed+1)+")"))}
 	for n := 1; n <= maxIn; n *= 2 {
 		l.statements = append(l.statements, db.NewStatement(strings.ReplaceAll(query, "$in", placeholders(fixed+1, n))))
 	}
@@ -66,6 +75,24 @@ func newLookup(fixed int, query string) *lookup {
 
 // query looks all values up, in as many statements as that takes.
 func (l *lookup) query(ctx context.Context, c db.Conn, values []any, scan func(rows *sql.Rows) error, fixed ...any) error {
+	return l.run(c, values, fixed, func(s *db.Statement, args []any) error {
+		rows, err := s.Query(ctx, c, args...)
+		return each(rows, err, scan)
+	})
+}
+
+// exec changes what has one of the values.
+func (l *lookup) exec(ctx context.Context, c db.Conn, values []any, fixed ...any) error {
+	return l.run(c, values, fixed, func(s *db.Statement, args []any) error {
+		_, err := s.Exec(ctx, c, args...)
+		return err
+	})
+}
+
+func (l *lookup) run(c db.Conn, values, fixed []any, statement func(s *db.Statement, args []any) error) error {
+	if len(values) > 0 && onPostgres(c) {
+		return statement(l.whole, append(slices.Clone(fixed), values))
+	}
 	for len(values) > 0 {
 		part := values[:min(len(values), maxIn)]
 		values = values[len(part):]
@@ -78,36 +105,47 @@ func (l *lookup) query(ctx context.Context, c db.Conn, values []any, scan func(r
 		for len(args) < len(fixed)+n {
 			args = append(args, part[len(part)-1])
 		}
-		rows, err := l.statements[i].Query(ctx, c, args...)
-		if err := each(rows, err, scan); err != nil {
+		if err := statement(l.statements[i], args); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// bulk is an INSERT of many rows, prepared for some numbers of them.
+// bulk is an INSERT of many rows. SQLite has it prepared for some numbers of
+// them; PostgreSQL takes each column as one argument.
 type bulk struct {
 	columns    int
-	sizes      []int // in rows
-	statements []*db.Statement
+	sizes      []int           // in rows
+	statements []*db.Statement // of SQLite
+	whole      *db.Statement   // of PostgreSQL
 }
 
-// maxBulk is how many arguments one statement takes at most: SQLite finds the
-// name of each by looking through those before it.
-const maxBulk = 128
+const (
+	// maxBulk is how many arguments one statement of SQLite takes at most: it
+	// finds the name of each by looking through those before it.
+	maxBulk = 128
+	// maxRows is how many rows one statement of PostgreSQL takes at most.
+	maxRows = 4096
+)
 
-// newBulk declares one: the statement up to VALUES, how many columns it has,
+// newBulk declares one: the statement up to its rows, the types of its columns,
 // and what follows the rows.
-func newBulk(head string, columns int, tail string) *bulk {
-	b := &bulk{columns: columns}
+func newBulk(head, types, tail string) *bulk {
+	columns := strings.Fields(types)
+	b := &bulk{columns: len(columns)}
+	arrays := make([]string, len(columns))
+	for i, column := range columns {
+		arrays[i] = fmt.Sprintf("CAST($%d AS %s[])", i+1, column)
+	}
+	b.whole = db.NewStatement(head + " SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ") AS given " + tail)
 	for size := 64; size >= 1; size /= 2 {
-		if size*columns > maxBulk {
+		if size*b.columns > maxBulk {
 			continue
 		}
 		rows := make([]string, size)
 		for i := range rows {
-			rows[i] = "(" + placeholders(1+i*columns, columns) + ")"
+			rows[i] = "(" + placeholders(1+i*b.columns, b.columns) + ")"
 		}
 		b.sizes = append(b.sizes, size)
 		b.statements = append(b.statements, db.NewStatement(head+" VALUES "+strings.Join(rows, ", ")+" "+tail))
@@ -117,6 +155,14 @@ func newBulk(head string, columns int, tail string) *bulk {
 
 // insert inserts rows, their values one after the other in args.
 func (b *bulk) insert(ctx context.Context, c db.Conn, args []any) error {
+	if onPostgres(c) {
+		for part := range slices.Chunk(args, maxRows*b.columns) {
+			if err := b.insertColumns(ctx, c, part); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for i, rows := range b.sizes {
 		size := rows * b.columns
 		for len(args) >= size {
@@ -127,6 +173,26 @@ func (b *bulk) insert(ctx context.Context, c db.Conn, args []any) error {
 		}
 	}
 	return nil
+}
+
+func (b *bulk) insertColumns(ctx context.Context, c db.Conn, args []any) error {
+	columns := make([]any, b.columns)
+	for column := range columns {
+		values := make([]any, 0, len(args)/b.columns)
+		for i := column; i < len(args); i += b.columns {
+			value := args[i]
+			if v, ok := value.(driver.Valuer); ok {
+				var err error
+				if value, err = v.Value(); err != nil {
+					return err
+				}
+			}
+			values = append(values, value)
+		}
+		columns[column] = values
+	}
+	_, err := b.whole.Exec(ctx, c, columns...)
+	return err
 }
 
 // placeholders gives "$3, $4, $5" for first 3 and n 3.

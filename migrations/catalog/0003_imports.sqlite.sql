@@ -5,7 +5,6 @@
 CREATE TABLE imports (
     id               TEXT    PRIMARY KEY, -- UUIDv7
     status           TEXT    NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed')),
-    file             TEXT    NOT NULL,    -- where it lies; '' once it is gone
     format           TEXT    NOT NULL,
     mode             TEXT    NOT NULL,
     currency         TEXT    NOT NULL,
@@ -36,6 +35,16 @@ CREATE TABLE import_errors (
     PRIMARY KEY (import_id, position)
 );
 
+-- The files of imports that are open, in pieces, so that any instance can go on
+-- with any of them.
+CREATE TABLE import_chunks (
+    import_id TEXT   NOT NULL, -- which may not be there yet
+    position  BIGINT NOT NULL,
+    chunk     BLOB   NOT NULL,
+    PRIMARY KEY (import_id, position)
+);
+
 -- +goose Down
+DROP TABLE import_chunks;
 DROP TABLE import_errors;
 DROP TABLE imports;

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -31,8 +33,13 @@ type Load struct {
 	// Check says whether an answer will do. The first that will not ends all: a
 	// figure that some errors are part of says nothing.
 	Check func(status int, body []byte) error
-	// Idle connections are opened before and say nothing.
-	Idle int
+	// Most is how many requests are sent in all, if that is not 0; then all of
+	// them count, and For is only the longest that this may take.
+	Most int
+	// Idle connections are opened before and say nothing. Loaded, if it is not
+	// nil, is called at the end while they are still open.
+	Idle   int
+	Loaded func()
 }
 
 // Result is what came of a Load.
@@ -82,11 +89,17 @@ func Run(ctx context.Context, c clock.Clock, l Load) (*Result, error) {
 	defer cancel(nil)
 	counted := make([]Histogram, l.Connections)
 	var all sync.WaitGroup
-	from := c.Now().Add(l.Warm)
+	began := c.Now()
+	from := began.Add(l.Warm)
 	until := from.Add(l.For)
+	left := new(atomic.Int64)
+	left.Store(math.MaxInt64)
+	if l.Most > 0 {
+		left.Store(int64(l.Most))
+	}
 	for i := range l.Connections {
 		all.Go(func() {
-			if err := l.connection(ctx, c, i, from, until, &counted[i]); err != nil {
+			if err := l.connection(ctx, c, i, from, until, left, &counted[i]); err != nil {
 				cancel(fmt.Errorf("connection %d: %w", i, err))
 			}
 		})
@@ -96,6 +109,12 @@ func Run(ctx context.Context, c clock.Clock, l Load) (*Result, error) {
 		return nil, context.Cause(ctx)
 	}
 	r := &Result{For: l.For}
+	if l.Most > 0 {
+		r.For = c.Now().Sub(began)
+	}
+	if l.Loaded != nil {
+		l.Loaded()
+	}
 	for i := range counted {
 		r.Latency.Add(&counted[i])
 	}
@@ -125,14 +144,14 @@ func dialIdle(ctx context.Context, l Load) ([]net.Conn, error) {
 }
 
 // connection sends requests until the time is up.
-func (l *Load) connection(ctx context.Context, c clock.Clock, number int, from, until time.Time, h *Histogram) error {
+func (l *Load) connection(ctx context.Context, c clock.Clock, number int, from, until time.Time, left *atomic.Int64, h *Histogram) error {
 	var conn net.Conn
 	hangUp := func() {}
 	defer func() { hangUp() }()
 	reader := bufio.NewReaderSize(nil, 16<<10)
 	var answer fasthttp.Response
 	began := c.Now()
-	for n := 0; began.Before(until); n++ {
+	for n := 0; began.Before(until) && left.Add(-1) >= 0; n++ {
 		if conn == nil {
 			var err error
 			if conn, err = new(net.Dialer).DialContext(ctx, "tcp", l.Addr); err != nil {

@@ -67,6 +67,13 @@ func Groups() []Group {
 	return []Group{
 		{"products", "Reading products", products},
 		{"orders", "Placing orders on SQLite", orders},
+		{"postgres", "Placing orders on PostgreSQL", postgres},
+		{"import", "Importing products", imports},
+		{"start", "Starting, memory, size", starts},
+		{"telemetry", "Telemetry", telemetry},
+		{"split", "Split into processes", split},
+		{"growth", "Cost over size", growth},
+		{"connections", "Many connections", connections},
 	}
 }
 

@@ -38,7 +38,7 @@ type Process struct {
 }
 
 // start runs a program; where out is nil, what it prints goes to the file log.
-func start(c clock.Clock, log string, out io.Writer, binary string, args ...string) (*Process, error) {
+func start(c clock.Clock, log string, out io.Writer, user *syscall.SysProcAttr, binary string, args ...string) (*Process, error) {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func start(c clock.Clock, log string, out io.Writer, binary string, args ...stri
 	if out != nil {
 		cmd.Stdout = out
 	}
-	cmd.SysProcAttr = attributes()
+	cmd.SysProcAttr = user
 	p := &Process{clock: c, cmd: cmd, log: log, exited: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -119,10 +119,10 @@ type Command struct {
 }
 
 // run runs a program to its end.
-func run(ctx context.Context, c clock.Clock, stdin, binary string, args ...string) (Command, error) {
+func run(ctx context.Context, c clock.Clock, user *syscall.SysProcAttr, stdin, binary string, args ...string) (Command, error) {
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Stdin = strings.NewReader(stdin)
-	cmd.SysProcAttr = attributes()
+	cmd.SysProcAttr = user
 	began := c.Now()
 	out, err := cmd.CombinedOutput()
 	done := Command{Output: string(out), Took: c.Now().Sub(began)}

@@ -32,7 +32,7 @@ func (r *Rig) Fresh(name string) (string, error) { return os.MkdirTemp(r.Dir, na
 
 // Stoa runs a command of the product to its end.
 func (r *Rig) Stoa(ctx context.Context, stdin string, args ...string) (Command, error) {
-	return run(ctx, r.Clock, stdin, r.Binary, args...)
+	return run(ctx, r.Clock, attributes(), stdin, r.Binary, args...)
 }
 
 // Has tells whether the product's binary has a command.
@@ -69,7 +69,7 @@ func (r *Rig) Limit(bodies map[string][]byte) (*Limit, error) {
 		}
 	}
 	said := newFirstLine()
-	p, err := start(r.Clock, filepath.Join(dir, ".log"), said, r.Self, "limit", "http", dir)
+	p, err := start(r.Clock, filepath.Join(dir, ".log"), said, attributes(), r.Self, "limit", "http", dir)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (r *Rig) RawOrders(ctx context.Context, o limit.Orders) (limit.Placed, erro
 	if err != nil {
 		return placed, err
 	}
-	done, err := run(ctx, r.Clock, "", r.Self, "limit", "orders", dir, string(asked))
+	done, err := run(ctx, r.Clock, attributes(), "", r.Self, "limit", "orders", dir, string(asked))
 	if err != nil {
 		return placed, err
 	}

@@ -104,7 +104,7 @@ func (r *Rig) begin(ctx context.Context, members [][]string) (_ *Shop, err error
 				args = append(args, "--set", one)
 			}
 		}
-		p, err := start(r.Clock, filepath.Join(logs, fmt.Sprintf("%d.log", i)), nil, r.Binary, args...)
+		p, err := start(r.Clock, filepath.Join(logs, fmt.Sprintf("%d.log", i)), nil, attributes(), r.Binary, args...)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@
 // machine, and says where its goals are met. `make bench` runs all of it:
 //
 //	go run ./app/bench [-run products,orders] [-rounds 5] [-round 2s]   measure
+//	go run ./app/bench plot                                             make docs/performance.md of what was measured
 //
 // It knows the shop from outside: as a process of its binary, over HTTP. Nothing
 // imports it or what is below it.
@@ -43,7 +44,36 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) > 0 && args[0] == "limit" {
 		return runLimit(ctx, args[1:], out)
 	}
+	if len(args) > 0 && args[0] == "plot" {
+		return plot(args[1:], out)
+	}
 	return bench(ctx, args, out)
+}
+
+// measured is where what was measured is kept.
+const measured = "bin/bench.json"
+
+// plot makes the page and its plots.
+func plot(args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("bench plot", flag.ContinueOnError)
+	flags.SetOutput(out)
+	from := flags.String("from", measured, "file of what was measured")
+	to := flags.String("to", "docs", "directory of performance.md and performance/")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	r, err := report.Load(*from)
+	if err != nil {
+		return err
+	}
+	if len(r.Groups) == 0 {
+		return fmt.Errorf("nothing was measured in %s", *from)
+	}
+	written, err := r.Publish(*to)
+	for _, file := range written {
+		_, _ = fmt.Fprintln(out, file)
+	}
+	return err
 }
 
 // runLimit is what the benchmark starts as other processes.
@@ -70,7 +100,7 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 	binary := flags.String("binary", "bin/stoa", "the shop's binary")
 	quick := flags.Bool("quick", false, "small catalogues and few buyers, to see that everything runs; the figures say little")
 	profiles := flags.String("profiles", "", "directory for processor profiles of the shop")
-	to := flags.String("to", "bin/bench.json", "file of what was measured; what it holds of other benchmarks stays")
+	to := flags.String("to", measured, "file of what was measured; what it holds of other benchmarks stays")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -83,6 +113,9 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	if *binary, err = filepath.Abs(*binary); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(*to), 0o755); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "stoa-bench-")

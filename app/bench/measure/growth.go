@@ -62,9 +62,10 @@ func (b *Bench) growProducts(ctx context.Context, g *report.Group) (err error) {
 		}
 		s.ask(b, "product", "any product by id", through(gets("/products/", listed.IDs, rig.Any(drawn, n))), rig.Found)
 		s.ask(b, "page", "first page of the list", repeat(rig.Get("/products")), rig.Found)
-		if listed.Deep != "" {
-			s.ask(b, "deep", "a page nine tenths down, by cursor", repeat(rig.Get("/products?cursor="+url.QueryEscape(listed.Deep))), rig.Found)
+		if listed.Deep == "" {
+			return fmt.Errorf("a list of %d products has no page nine tenths down", n)
 		}
+		s.ask(b, "deep", "a page nine tenths down, by cursor", repeat(rig.Get("/products?cursor="+url.QueryEscape(listed.Deep))), rig.Found)
 		s.ask(b, "search", "search for a word of many products", through(searches()), rig.Found)
 		s.ask(b, "find", "search for one product", through(one), rig.Found)
 		s.ask(b, "order", "order placed → confirmed", own(ordersOf(buyers, false)), rig.Confirmed)
@@ -141,7 +142,9 @@ func (b *Bench) growOrders(ctx context.Context, g *report.Group) (err error) {
 func (b *Bench) growers() int { return max(1, b.Sizes.Buyers/4) }
 
 func (s *sized) ask(b *Bench, name, what string, next func(int, int) []byte, check func(int, []byte) error) {
-	s.asks = append(s.asks, question{name, what, b.asks(s.shop.Addr, b.growers(), next, check)})
+	a := b.asks(s.shop.Addr, b.growers(), next, check)
+	a.load.Warm, a.load.For = a.load.Warm/2, a.load.For/2 // there are many of them, and what they tell is coarse
+	s.asks = append(s.asks, question{name, what, a})
 }
 
 // placeMany gives the data directory of a shop in which n orders were placed by
@@ -183,10 +186,8 @@ func (b *Bench) grow(ctx context.Context, g *report.Group, name, unit string, sh
 		var sides []side
 		var line report.Line
 		for _, s := range shops {
-			if i < len(s.asks) {
-				sides = append(sides, side{fmt.Sprintf("%s, %d %s", s.asks[i].what, s.size, unit), "1/s", s.asks[i].asked.rate})
-				line.X = append(line.X, float64(s.size))
-			}
+			sides = append(sides, side{fmt.Sprintf("%s, %d %s", s.asks[i].what, s.size, unit), "1/s", s.asks[i].asked.rate})
+			line.X = append(line.X, float64(s.size))
 		}
 		series, err := b.alternate(ctx, sides...)
 		if err != nil {

@@ -236,13 +236,14 @@ type page struct {
 	Next string `json:"next_cursor"`
 }
 
-// longestPage is the longest that the API gives.
-const longestPage = 200
+// longestPage is the longest that the API gives; a list is walked in at least so
+// many pages, so that there is a page nine tenths down.
+const longestPage, fewestPages = 200, 20
 
 // Listed is what walking a whole list finds.
 type Listed struct {
 	IDs  []string
-	Deep string // a cursor nine tenths down the list; empty in a list of one page
+	Deep string // a cursor nine tenths down the list; empty in a very short one
 }
 
 // Products walks the list of n products by its pages.
@@ -250,7 +251,7 @@ func (s *Shop) Products(ctx context.Context, n int) (Listed, error) {
 	var found Listed
 	for cursor := ""; ; {
 		var p page
-		path := fmt.Sprintf("/products?limit=%d", longestPage)
+		path := fmt.Sprintf("/products?limit=%d", min(longestPage, max(1, n/fewestPages)))
 		if cursor != "" {
 			path += "&cursor=" + url.QueryEscape(cursor)
 		}

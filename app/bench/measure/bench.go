@@ -81,7 +81,7 @@ func Groups() []Group {
 func (b *Bench) Measure(ctx context.Context, g Group) (report.Group, error) {
 	began := b.Clock.Now()
 	made := report.Group{Name: g.Name, Title: g.Title, Commit: b.Commit, Date: began.Truncate(time.Second), Rounds: b.Rounds, Round: b.Round}
-	if err := g.measure(ctx, b, &made); err != nil {
+	if err := errors.Join(g.measure(ctx, b, &made), b.Tidy()); err != nil {
 		return made, fmt.Errorf("%s: %w", g.Name, err)
 	}
 	made.Took = b.Clock.Now().Sub(began).Round(time.Second)

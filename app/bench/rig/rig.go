@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,7 +128,7 @@ func (r *Rig) Template(ctx context.Context, n int) (string, error) {
 	if dir, made := r.templates[n]; made {
 		return dir, nil
 	}
-	dir, err := r.Fresh("template")
+	dir, err := r.Fresh(templatePrefix)
 	if err != nil {
 		return "", err
 	}
@@ -156,6 +155,8 @@ func (r *Rig) Template(ctx context.Context, n int) (string, error) {
 }
 
 const (
+	templatePrefix = "template"
+
 	adminEmail    = "admin@example.com"
 	password      = "correct horse battery staple 9"
 	importTimeout = 30 * time.Minute
@@ -180,6 +181,22 @@ func sets(set []string) []string {
 		flags = append(flags, "--set", s)
 	}
 	return flags
+}
+
+// Tidy removes all that was made below Dir but templates. Nothing of it may run.
+func (r *Rig) Tidy() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	made, err := os.ReadDir(r.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range made {
+		if !strings.HasPrefix(e.Name(), templatePrefix+"-") {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(r.Dir, e.Name())))
+		}
+	}
+	return err
 }
 
 // FromTemplate gives a data directory of one's own with n products.
@@ -208,5 +225,3 @@ func (r *Rig) CatalogueFile(n int) (string, error) {
 	}
 	return file.Name(), errors.Join(WriteCatalogue(file, n), file.Close())
 }
-
-var _ io.Writer = (*firstLine)(nil)

@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -53,6 +54,26 @@ type flags struct {
 	set   []string
 }
 
+// modulesFlag adds the flag that names the modules of a process.
+func modulesFlag(cmd *cobra.Command, names *[]string) {
+	cmd.Flags().StringSliceVar(names, "modules", nil, "modules that run here; all where none is named")
+}
+
+// chosen gives the settings, and the modules that they or the flag --modules
+// name.
+func (f *flags) chosen(cmd *cobra.Command, modules []module.Module, names []string) (*settings, []module.Module, error) {
+	set := f.set
+	if cmd.Flags().Changed("modules") {
+		set = append(set, "modules="+strings.Join(names, ","))
+	}
+	s, _, err := load(modules, f.files, set)
+	if err != nil {
+		return nil, nil, err
+	}
+	chosen, err := choose(modules, s.Modules.Modules)
+	return s, chosen, err
+}
+
 // Command gives the command line of a binary that links these modules.
 func Command(modules ...module.Module) *cobra.Command {
 	var f flags
@@ -66,6 +87,8 @@ func Command(modules ...module.Module) *cobra.Command {
 	root.PersistentFlags().StringArrayVar(&f.set, "set", nil, "key=value, above files and environment; may be given more than once")
 	root.AddCommand(
 		serveCommand(modules, &f),
+		devCommand(modules, &f),
+		topologyCommand(modules, &f),
 		migrateCommand(modules, &f),
 		configCommand(modules, &f),
 		openapiCommand(modules, &f),
@@ -89,7 +112,11 @@ func runner(modules []module.Module, name string, f *flags) module.Run {
 		if err != nil {
 			return err
 		}
-		chosen, err := needed(modules, name)
+		here, err := choose(modules, s.Modules.Modules)
+		if err != nil {
+			return err
+		}
+		chosen, err := needed(modules, here, name)
 		if err != nil {
 			return err
 		}

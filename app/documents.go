@@ -85,7 +85,7 @@ func configCommand(modules []module.Module, f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := startOrder(chosen); err != nil {
+			if _, err := newPlan(s, chosen); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is good")

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ func choose(all []module.Module, names []string) ([]module.Module, error) {
 		switch {
 		case i < 0:
 			return nil, fmt.Errorf("there is no module %q here; this binary has %s", name, strings.Join(namesOf(all), ", "))
-		case slices.ContainsFunc(chosen, func(m module.Module) bool { return m.Name == name }):
+		case has(chosen, name):
 			return nil, fmt.Errorf("module %q is named twice", name)
 		}
 		chosen = append(chosen, all[i])
@@ -27,9 +28,10 @@ func choose(all []module.Module, names []string) ([]module.Module, error) {
 	return chosen, nil
 }
 
-// startOrder puts modules after those they need. A neighbour that is missing
-// and a circle of needs are errors that name who needs whom.
-func startOrder(modules []module.Module) ([]module.Module, error) {
+// startOrder puts modules after those they need. Reach tells where a module that
+// is not among them is found. A neighbour that is missing and a circle of needs
+// are errors that name who needs whom.
+func startOrder(modules []module.Module, reach func(name string) (string, error)) ([]module.Module, error) {
 	byName := map[string]module.Module{}
 	for _, m := range modules {
 		if _, twice := byName[m.Name]; twice {
@@ -39,6 +41,7 @@ func startOrder(modules []module.Module) ([]module.Module, error) {
 	}
 	var (
 		ordered []module.Module
+		lacking error // every neighbour that is nowhere
 		done    = map[string]bool{}
 		path    []string
 		visit   func(m module.Module) error
@@ -54,7 +57,10 @@ func startOrder(modules []module.Module) ([]module.Module, error) {
 		for _, name := range m.Needs {
 			neighbour, here := byName[name]
 			if !here {
-				return fmt.Errorf("module %s needs module %s, which neither runs here nor can be reached: with bus.driver %q every module runs in one process; add it to `modules`", m.Name, name, busInProcess)
+				if _, err := reach(name); err != nil {
+					lacking = errors.Join(lacking, fmt.Errorf("module %s needs module %s, which neither runs here nor can be reached: %w", m.Name, name, err))
+				}
+				continue
 			}
 			if err := visit(neighbour); err != nil {
 				return err
@@ -70,24 +76,29 @@ func startOrder(modules []module.Module) ([]module.Module, error) {
 			return nil, err
 		}
 	}
-	return ordered, nil
+	return ordered, lacking
 }
 
-// needed gives a module and everything it needs, directly or not.
-func needed(all []module.Module, name string) ([]module.Module, error) {
-	names := []string{name}
-	for i := 0; i < len(names); i++ {
-		chosen, err := choose(all, names[i:i+1])
-		if err != nil {
-			return nil, err
-		}
-		for _, neighbour := range chosen[0].Needs {
-			if !slices.Contains(names, neighbour) {
-				names = append(names, neighbour)
+// needed gives a module of those that are linked, and everything it needs,
+// directly or not, that is among those that run here.
+func needed(linked, here []module.Module, name string) ([]module.Module, error) {
+	list, err := choose(linked, []string{name})
+	if err != nil {
+		return nil, err
+	}
+	for i := 0; i < len(list); i++ {
+		for _, neighbour := range list[i].Needs {
+			at := slices.IndexFunc(here, func(m module.Module) bool { return m.Name == neighbour })
+			if at >= 0 && !has(list, neighbour) {
+				list = append(list, here[at])
 			}
 		}
 	}
-	return choose(all, names)
+	return list, nil
+}
+
+func has(list []module.Module, name string) bool {
+	return slices.ContainsFunc(list, func(m module.Module) bool { return m.Name == name })
 }
 
 func namesOf(modules []module.Module) []string {

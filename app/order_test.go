@@ -16,29 +16,32 @@ func modules(needs map[string][]string, order ...string) []module.Module {
 	return all
 }
 
+// nowhere is where modules are that do not run here.
+func nowhere(string) (string, error) { return "", errAlone }
+
 func TestModulesStartAfterThoseTheyNeed(t *testing.T) {
 	t.Parallel()
 	all := modules(map[string][]string{"a": {"b", "c"}, "b": {"c"}}, "a", "b", "c")
-	ordered, err := startOrder(all)
+	ordered, err := startOrder(all, nowhere)
 	require.NoError(t, err)
 	require.Equal(t, []string{"c", "b", "a"}, namesOf(ordered))
 }
 
 func TestAMissingNeighbourIsAnErrorThatNamesBoth(t *testing.T) {
 	t.Parallel()
-	_, err := startOrder(modules(map[string][]string{"orders": {"catalog"}}, "orders"))
+	_, err := startOrder(modules(map[string][]string{"orders": {"catalog"}}, "orders"), nowhere)
 	require.ErrorContains(t, err, "module orders needs module catalog")
 }
 
 func TestACircleIsAnErrorThatShowsIt(t *testing.T) {
 	t.Parallel()
-	_, err := startOrder(modules(map[string][]string{"a": {"b"}, "b": {"c"}, "c": {"b"}}, "a", "b", "c"))
+	_, err := startOrder(modules(map[string][]string{"a": {"b"}, "b": {"c"}, "c": {"b"}}, "a", "b", "c"), nowhere)
 	require.ErrorContains(t, err, "b → c → b")
 }
 
 func TestTwoModulesOfOneNameAreAnError(t *testing.T) {
 	t.Parallel()
-	_, err := startOrder(modules(nil, "a", "a"))
+	_, err := startOrder(modules(nil, "a", "a"), nowhere)
 	require.ErrorContains(t, err, `two modules are named "a"`)
 }
 
@@ -54,7 +57,17 @@ func TestAnUnknownModuleIsAnErrorThatListsTheKnown(t *testing.T) {
 func TestACommandStartsItsModuleAndWhatThatNeeds(t *testing.T) {
 	t.Parallel()
 	all := modules(map[string][]string{"orders": {"catalog"}, "catalog": {"files"}}, "users", "files", "catalog", "orders")
-	chosen, err := needed(all, "orders")
+	chosen, err := needed(all, all, "orders")
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"orders", "catalog", "files"}, namesOf(chosen))
+}
+
+func TestACommandLeavesToOthersWhatIsTheirs(t *testing.T) {
+	t.Parallel()
+	all := modules(map[string][]string{"orders": {"catalog", "users"}}, "users", "catalog", "orders")
+	chosen, err := needed(all, all[1:2], "orders")
+	require.NoError(t, err)
+	require.Equal(t, []string{"orders", "catalog"}, namesOf(chosen))
+	_, err = needed(all, all, "payments")
+	require.ErrorContains(t, err, `"payments"`)
 }

@@ -29,6 +29,7 @@ func serveCommand(modules []module.Module, f *flags) *cobra.Command {
 	var (
 		names []string
 		demo  bool
+		front string
 	)
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -40,29 +41,25 @@ listens on :8080. It brings schemas up to date, serves until it is told to stop
 (SIGTERM or Ctrl-C), and then finishes what runs.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set := f.set
-			if cmd.Flags().Changed("modules") {
-				set = append(set, "modules="+strings.Join(names, ","))
-			}
-			s, _, err := load(modules, f.files, set)
+			s, chosen, err := f.chosen(cmd, modules, names)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cmd.OutOrStdout(), s, modules, demo)
+			return serve(cmd.Context(), s, chosen, demo, func(g greeting) {
+				g.print(cmd.OutOrStdout(), front)
+			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&names, "modules", nil, "modules that run here; all where none is named")
+	modulesFlag(cmd, &names)
 	cmd.Flags().BoolVar(&demo, "demo", false, "fill an empty shop with a demo catalogue and two accounts")
+	cmd.Flags().StringVar(&front, "front", "", "URL of the gateway that this process is behind: it greets with no more than what --demo has to say")
+	_ = cmd.Flags().MarkHidden("front") // fails only for a flag that there is not
 	return cmd
 }
 
 // serve runs the shop until ctx ends, then stops it: first no longer ready,
 // then no new requests, then no background work.
-func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Module, demo bool) (err error) {
-	chosen, err := choose(modules, s.Modules.Modules)
-	if err != nil {
-		return err
-	}
+func serve(ctx context.Context, s *settings, modules []module.Module, demo bool, greet func(greeting)) (err error) {
 	p, stop, err := newParts(ctx, s, clock.System())
 	if err != nil {
 		return err
@@ -89,7 +86,7 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 	}
 	defer closeListeners()
 
-	sh, err := open(ctx, s, chosen, p, true)
+	sh, err := open(ctx, s, modules, p, true)
 	if err != nil {
 		return err
 	}
@@ -110,6 +107,7 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 		}
 	}
 
+	sh.network.describe(server, sh.modules)
 	if err := p.metrics.Register(backlogs{sh.hosts}); err != nil {
 		return err
 	}
@@ -125,7 +123,8 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 	if ops != nil {
 		g.Go(func() error { return operations.Serve(ops) })
 	}
-	greet(out, s, sh, public.Addr(), ops, notes)
+	g.Go(func() error { return sh.network.serve(public.Addr()) })
+	greet(greeting{settings: s, modules: namesOf(sh.modules), public: public.Addr(), ops: ops, notes: notes})
 
 	select {
 	case <-ctx.Done():
@@ -134,7 +133,8 @@ func serve(ctx context.Context, out io.Writer, s *settings, modules []module.Mod
 	p.log.InfoContext(working, "stopping")
 	limited, cancel := context.WithTimeout(working, stopWithin)
 	defer cancel()
-	stopErr := server.Shutdown(limited)
+	// Others turn elsewhere while what they have sent is still answered.
+	stopErr := errors.Join(sh.network.leave(), server.Shutdown(limited), sh.network.shutdown(limited))
 	endWork()
 	// Operators can look until the end.
 	stopErr = errors.Join(stopErr, operations.Shutdown(limited), g.Wait())
@@ -169,7 +169,7 @@ func newServer(s *settings, sh *shop, p parts) (*web.Server, error) {
 		},
 		Checks: func(ctx context.Context) []web.Check {
 			var all []web.Check
-			for _, c := range sh.checks() {
+			for _, c := range append(sh.checks(), sh.network.checks()...) {
 				all = append(all, web.Check{Name: c.Name, Err: c.Do(ctx)})
 			}
 			return all
@@ -211,25 +211,42 @@ func cursorKey(s *settings, c clock.Clock) ([]byte, error) {
 	return key, nil
 }
 
-// greet tells a newcomer where everything is.
-func greet(out io.Writer, s *settings, sh *shop, public net.Addr, ops net.Listener, notes []string) {
-	base := "http://" + reachable(public)
+// greeting is what a newcomer is told once the shop is open.
+type greeting struct {
+	settings *settings
+	modules  []string
+	public   net.Addr
+	ops      net.Listener // nil where it is off
+	notes    []string     // of --demo
+}
+
+// print says where everything is. Behind a gateway at front it says only what
+// the demo has to say.
+func (g greeting) print(out io.Writer, front string) {
 	var b strings.Builder
+	if front != "" {
+		for _, n := range g.notes {
+			fmt.Fprintln(&b, strings.ReplaceAll(n, "{api}", front+web.Base))
+		}
+		_, _ = io.WriteString(out, b.String())
+		return
+	}
+	base := "http://" + reachable(g.public)
 	fmt.Fprintf(&b, "\nStoa %s is open.\n\n", version)
 	row := func(name, value string) { fmt.Fprintf(&b, "  %-12s %s\n", name, value) }
-	row("modules", strings.Join(namesOf(sh.modules), ", "))
+	row("modules", strings.Join(g.modules, ", "))
 	row("API", base+web.Base)
 	row("docs", base+"/docs")
 	row("OpenAPI", base+"/openapi.json")
-	if ops != nil {
-		row("operations", "http://"+reachable(ops.Addr())+"/metrics, /readyz?verbose, /debug/pprof/")
+	if g.ops != nil {
+		row("operations", "http://"+reachable(g.ops.Addr())+"/metrics, /readyz?verbose, /debug/pprof/")
 	}
-	if dir, err := filepath.Abs(s.Data.Dir); err == nil {
+	if dir, err := filepath.Abs(g.settings.Data.Dir); err == nil {
 		row("data", dir)
 	}
-	if len(notes) > 0 {
+	if len(g.notes) > 0 {
 		b.WriteString("\n")
-		for _, n := range notes {
+		for _, n := range g.notes {
 			fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(n, "{api}", base+web.Base))
 		}
 	}

@@ -6,15 +6,17 @@ import (
 
 	"stoa/configs"
 	"stoa/platform/auth"
+	"stoa/platform/broker"
+	"stoa/platform/bus"
 	"stoa/platform/config"
+	"stoa/platform/directory"
 	"stoa/platform/mail"
 	"stoa/platform/module"
 	"stoa/platform/ratelimit"
+	"stoa/platform/rpc"
 	"stoa/platform/telemetry"
 	"stoa/platform/web"
 )
-
-const busInProcess = "inproc"
 
 // settings is what the process itself is configured with; modules declare
 // their own.
@@ -24,7 +26,10 @@ type settings struct {
 	Ops       web.OpsConfig
 	Data      dataConfig
 	Database  databaseConfig
-	Bus       busConfig
+	Bus       bus.Config
+	NATS      broker.Config
+	RPC       rpc.Config
+	Directory directory.Config
 	Outbox    outboxConfig
 	Auth      auth.Config
 	Mail      mail.Config
@@ -45,10 +50,6 @@ type databaseConfig struct {
 	URL string `koanf:"url" allowed:"sqlite" usage:"sqlite: one file a module below data.dir"`
 }
 
-type busConfig struct {
-	Driver string `koanf:"driver" allowed:"inproc" usage:"what carries events between modules"`
-}
-
 type outboxConfig struct {
 	Retention time.Duration `koanf:"retention" min:"1h" usage:"how long published events are kept and can be published again"`
 }
@@ -60,7 +61,10 @@ func defaults() *settings {
 		Ops:       web.DefaultOpsConfig(),
 		Data:      dataConfig{Dir: "./data"},
 		Database:  databaseConfig{URL: "sqlite"},
-		Bus:       busConfig{Driver: busInProcess},
+		Bus:       bus.DefaultConfig(),
+		NATS:      broker.DefaultConfig(),
+		RPC:       rpc.DefaultConfig(),
+		Directory: directory.DefaultConfig(),
 		Outbox:    outboxConfig{Retention: 7 * 24 * time.Hour},
 		Auth:      auth.DefaultConfig(),
 		Mail:      mail.DefaultConfig(),
@@ -79,6 +83,9 @@ func (s *settings) sections(modules []module.Module) []config.Section {
 		{Key: "data", Target: &s.Data},
 		{Key: "database", Target: &s.Database},
 		{Key: "bus", Target: &s.Bus},
+		{Key: "nats", Target: &s.NATS},
+		{Key: "rpc", Target: &s.RPC},
+		{Key: "directory", Target: &s.Directory},
 		{Key: "outbox", Target: &s.Outbox},
 		{Key: "auth", Target: &s.Auth},
 		{Key: "mail", Target: &s.Mail},

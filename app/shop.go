@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stoa/platform/auth"
-	"stoa/platform/bus"
 	"stoa/platform/db"
 	"stoa/platform/idempotency"
 	"stoa/platform/inbox"
@@ -30,10 +29,9 @@ type shop struct {
 	modules  []module.Module // in the order in which they start
 	hosts    []*module.Host  // of each
 	auth     *auth.Authority
-	bus      bus.Bus
+	network  *network
 	limits   *ratelimit.Limits
 	log      *slog.Logger
-	lock     *flock.Flock
 
 	closers []func() error
 }
@@ -42,14 +40,14 @@ type shop struct {
 // them. Background work begins with run. Exclusive refuses a data directory
 // that another process serves from.
 func open(ctx context.Context, s *settings, modules []module.Module, p parts, exclusive bool) (_ *shop, err error) {
-	ordered, err := startOrder(modules)
+	plan, err := newPlan(s, modules)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(s.Data.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data.dir: %w", err)
 	}
-	sh := &shop{settings: s, modules: ordered, bus: bus.NewInProcess(), log: p.log}
+	sh := &shop{settings: s, modules: plan.here, log: p.log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, sh.close(context.WithoutCancel(ctx)))
@@ -60,6 +58,10 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 			return nil, err
 		}
 	}
+	if sh.network, err = openNetwork(ctx, plan, p, exclusive); err != nil {
+		return nil, err
+	}
+	sh.closers = append(sh.closers, sh.network.close)
 	sh.auth = auth.NewAuthority(s.Auth, s.Data.Dir, p.clock, p.log)
 	sh.limits = ratelimit.New(s.RateLimit, p.clock)
 	hosts, err := sh.prepare(ctx, p)
@@ -67,7 +69,7 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 		return nil, err
 	}
 	services := module.NewServices()
-	for i, m := range ordered {
+	for i, m := range sh.modules {
 		h := hosts[i]
 		h.Bind(services)
 		if err := m.Start(ctx, h); err != nil {
@@ -75,22 +77,28 @@ func open(ctx context.Context, s *settings, modules []module.Module, p parts, ex
 		}
 		sh.hosts = append(sh.hosts, h)
 	}
+	sh.network.follow(sh)
 	return sh, nil
 }
 
-// lockData keeps a second shop from serving from the same files: what one
-// process knows of them, such as what is running, the other could not.
+// lockData keeps a second process from serving from the same files: what one
+// knows of them, such as what is running, the other could not.
 func (sh *shop) lockData() error {
-	path := filepath.Join(sh.settings.Data.Dir, "serve.lock")
-	sh.lock = flock.New(path)
-	locked, err := sh.lock.TryLock()
-	if err != nil {
-		return fmt.Errorf("lock data.dir: %w", err)
+	for _, m := range sh.modules {
+		if m.Migrations == nil {
+			continue
+		}
+		path := filepath.Join(sh.settings.Data.Dir, m.Name+".lock")
+		lock := flock.New(path)
+		locked, err := lock.TryLock()
+		if err != nil {
+			return fmt.Errorf("lock data.dir: %w", err)
+		}
+		if !locked {
+			return fmt.Errorf("another process serves %s from %s already (it holds %s); stop it, or set data.dir", m.Name, sh.settings.Data.Dir, path)
+		}
+		sh.closers = append(sh.closers, lock.Close)
 	}
-	if !locked {
-		return fmt.Errorf("another process serves from %s already (it holds %s); stop it, or set data.dir", sh.settings.Data.Dir, path)
-	}
-	sh.closers = append(sh.closers, sh.lock.Close)
 	return nil
 }
 
@@ -122,6 +130,7 @@ func (sh *shop) host(ctx context.Context, m module.Module, p parts) (*module.Hos
 		DataDir: filepath.Join(sh.settings.Data.Dir, m.Name),
 		Auth:    sh.auth, Mail: p.mail, Limits: sh.limits, SagaTrace: p.trace,
 	}
+	sh.network.lend(h)
 	if m.Migrations == nil {
 		return h, nil
 	}
@@ -133,7 +142,7 @@ func (sh *shop) host(ctx context.Context, m module.Module, p parts) (*module.Hos
 		return nil, errors.Join(err, d.Close())
 	}
 	h.DB = d
-	h.Outbox = outbox.New(m.Name, d, sh.bus, p.clock, log, outbox.Options{Retention: sh.settings.Outbox.Retention})
+	h.Outbox = outbox.New(m.Name, d, sh.network.bus, p.clock, log, outbox.Options{Retention: sh.settings.Outbox.Retention})
 	h.Inbox = inbox.New(m.Name, d, p.clock, log, inbox.Options{Retention: sh.settings.Outbox.Retention + 24*time.Hour})
 	h.Idempotency = idempotency.New(d, p.clock)
 	return h, nil
@@ -152,7 +161,7 @@ func (sh *shop) run(ctx context.Context) error {
 			continue
 		}
 		if types := h.Inbox.Types(); len(types) > 0 {
-			if err := sh.bus.Subscribe(ctx, h.Module, types, h.Inbox.Deliver); err != nil {
+			if err := sh.network.bus.Subscribe(ctx, h.Module, types, h.Inbox.Deliver); err != nil {
 				return err
 			}
 			g.Go(func() error { return h.Inbox.Run(ctx) })
@@ -182,6 +191,7 @@ type check struct {
 	Do   func(ctx context.Context) error
 }
 
+// checks are what this process cannot serve without.
 func (sh *shop) checks() []check {
 	checks := []check{{"tokens", func(context.Context) error { return sh.auth.Verifier.Ready() }}}
 	for _, h := range sh.hosts {
@@ -228,4 +238,9 @@ func (sh *shop) close(ctx context.Context) error {
 	}
 	sh.closers, sh.hosts = nil, nil
 	return failed
+}
+
+// databaseOf says where a module keeps its data, without passwords.
+func databaseOf(s *settings, name string) string {
+	return "SQLite " + databasePath(s, name)
 }

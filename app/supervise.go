@@ -21,6 +21,8 @@ const (
 	// steadyAfter is how long a process must have run for its next death to count
 	// as its first.
 	steadyAfter = 10 * time.Second
+	// givenUpAfter is how often in a row a process may die before it was steady.
+	givenUpAfter = 8
 	// longestLine is how much of a line is held back until its end comes, in bytes.
 	longestLine = 64 << 10
 )
@@ -39,23 +41,27 @@ type child struct {
 
 // keep runs a child, and again when it dies, until ctx ends. Then it asks it to
 // stop with SIGTERM and waits; what has not ended within stopWithin and some
-// more is killed.
+// more is killed. Its error is that of a child that did not stop well, or that
+// dies again and again.
 func (s *supervisor) keep(ctx context.Context, c child) error {
 	// The kernel kills the child when the thread that started it ends, so that
 	// nothing is left behind whatever happens to this process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	pause := restartFirst
-	for {
+	for deaths := 1; ; deaths++ {
 		began := s.clock.Now()
 		err := s.once(ctx, c)
 		if ctx.Err() != nil {
 			return err
 		}
 		if s.clock.Now().Sub(began) >= steadyAfter {
-			pause = restartFirst
+			pause, deaths = restartFirst, 1
 		}
-		s.out.print(c.name, fmt.Sprintf("ended (%v); it is started again in %s", describe(err), pause))
+		if deaths == givenUpAfter {
+			return fmt.Errorf("it ended %d times as soon as it was started: %s", deaths, describe(err))
+		}
+		s.out.print(c.name, fmt.Sprintf("ended (%s); it is started again in %s", describe(err), pause))
 		if clock.Sleep(ctx, s.clock, pause) != nil {
 			return nil
 		}

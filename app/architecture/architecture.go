@@ -78,10 +78,14 @@ const root = "stoa/"
 
 // room tells where in the house a package stands.
 type room struct {
-	layer  string // cmd, app, configs, migrations, platform, or of a module: root, rpc, test, wiring, rest, service, store, internal
+	layer  string // cmd, app, configs, migrations, platform, or of a module: root, rpc, test, wiring, rest, service, store, proxy, internal
 	module string // of a module's rooms, and of its migrations
 	name   string // of a platform package or a command
 }
+
+// gateway is the module whose work is to pass HTTP on: it has a room for that
+// which others have not.
+const gateway = "gateway"
 
 func roomOf(importPath string) (room, bool) {
 	in, ours := strings.CutPrefix(importPath, root)
@@ -107,6 +111,8 @@ func roomOf(importPath string) (room, bool) {
 			return room{"wiring", m, ""}, true
 		case rest[1] == "internal" && len(rest) > 2 && slices.Contains([]string{"rest", "service", "store"}, rest[2]):
 			return room{rest[2], m, ""}, true
+		case rest[1] == "internal" && m == gateway && len(rest) > 2 && rest[2] == "proxy":
+			return room{"proxy", m, ""}, true
 		case rest[1] == "internal":
 			return room{"internal", m, strings.Join(rest[2:], "/")}, true
 		}
@@ -169,7 +175,7 @@ var arrows = []arrow{
 	{"fake", "test", func(from, to room) bool { return to.layer == "root" || isPlatform(to) },
 		"a fake and its suite know contracts and the platform"},
 	{"wiring", "wiring", func(from, to room) bool {
-		return own(from, to, "root", "rpc", "rest", "service", "store", "internal", "migrations") ||
+		return own(from, to, "root", "rpc", "rest", "service", "store", "proxy", "internal", "migrations") ||
 			to.layer == "root" || to.layer == "rpc" || isPlatform(to)
 	}, "a wiring joins its own rooms, its own migrations, and contracts and clients of others"},
 	{"rest", "rest", func(from, to room) bool {
@@ -181,6 +187,8 @@ var arrows = []arrow{
 	{"store", "store", func(from, to room) bool {
 		return own(from, to, "root") || isPlatform(to) && slices.Contains(append([]string{"db"}, vocabulary...), to.name)
 	}, "a store knows its contract and platform/db"},
+	{"proxy", "proxy", func(from, to room) bool { return own(from, to, "root") || isPlatform(to) },
+		"the gateway's proxy knows its contract and the platform, and no module that it serves"},
 	{"inner", "internal", func(from, to room) bool {
 		return own(from, to, "root", "internal") || isPlatform(to) && to.name != "web"
 	}, "a module's inner helper stands below its service"},
@@ -200,8 +208,10 @@ func inPlatform(names ...string) func(room) bool {
 	return func(from room) bool { return from.layer == "platform" && slices.Contains(names, from.name) }
 }
 
-func either(a, b func(room) bool) func(room) bool {
-	return func(r room) bool { return a(r) || b(r) }
+func either(rooms ...func(room) bool) func(room) bool {
+	return func(r room) bool {
+		return slices.ContainsFunc(rooms, func(is func(room) bool) bool { return is(r) })
+	}
 }
 
 func inLayer(layer string) func(room) bool {
@@ -209,8 +219,8 @@ func inLayer(layer string) func(room) bool {
 }
 
 var libraries = []library{
-	{"fiber", "github.com/gofiber/", either(either(inPlatform("web", "rpc"), inLayer("rest")), isBench), "Fiber lives in platform/web, platform/rpc and rest packages"},
-	{"fasthttp", "github.com/valyala/fasthttp", either(either(inPlatform("web", "rpc"), inLayer("rest")), isBench), "fasthttp lives where Fiber does"},
+	{"fiber", "github.com/gofiber/", either(inPlatform("web", "rpc"), inLayer("rest"), isBench), "Fiber lives in platform/web, platform/rpc and rest packages"},
+	{"fasthttp", "github.com/valyala/fasthttp", either(inPlatform("web", "rpc"), inLayer("rest"), inLayer("proxy"), isBench), "fasthttp lives where Fiber does, and in the gateway's proxy"},
 	{"huma", "github.com/danielgtaylor/huma", either(inPlatform("web"), inLayer("rest")), "Huma lives in platform/web and rest packages"},
 	{"bun", "github.com/uptrace/bun", either(inPlatform("db", "outbox"), inLayer("store")), "bun lives in platform/db, platform/outbox and stores"},
 	{"sqlite", "modernc.org/sqlite", either(inPlatform("db"), isBench), "the SQLite driver lives in platform/db"},

@@ -56,3 +56,26 @@ func TestEveryRuleCanFire(t *testing.T) {
 		require.True(t, fired[rule], "rule %q has no fixture that breaks it", rule)
 	}
 }
+
+func TestABinaryOfOneModuleLinksNoOther(t *testing.T) {
+	t.Parallel()
+	commands, err := filepath.Glob(filepath.Join(house, "cmd", "stoa-*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, commands)
+	for _, c := range commands {
+		command := "cmd/" + filepath.Base(c)
+		packages, err := architecture.Links(house, command)
+		require.NoError(t, err)
+		require.Empty(t, architecture.CheckLinks(command, packages))
+	}
+
+	// The whole shop links them all, so the check must see that.
+	packages, err := architecture.Links(house, "cmd/stoa")
+	require.NoError(t, err)
+	found := architecture.CheckLinks("cmd/stoa-orders", packages)
+	require.NotEmpty(t, found)
+	require.NotEmpty(t, architecture.CheckLinks("cmd/stoa-orders", []string{"stoa/app"}), "and that a module is missing")
+	for _, v := range found {
+		require.NotContains(t, v.What, "/orders/")
+	}
+}

@@ -22,14 +22,22 @@ func TestMain(m *testing.M) {
 }
 
 func TestConformance(t *testing.T) {
-	conformance.Run(t, conformance.OneProcess("one process", build(t), nil))
+	binary := build(t, "stoa")
+	for _, topology := range []conformance.Topology{
+		conformance.OneProcess("one process", binary, nil),
+		conformance.OneProcess("one process over JetStream", binary, func(testing.TB) []string {
+			return []string{"bus.driver=nats", "nats.embedded=true"}
+		}),
+	} {
+		t.Run(topology.Name(), func(t *testing.T) { conformance.Run(t, topology) })
+	}
 }
 
 // build builds the binary as `make build` does.
-func build(t *testing.T) string {
+func build(t *testing.T, name string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "stoa")
-	cmd := exec.Command("go", "build", "-o", binary, ".")
+	binary := filepath.Join(t.TempDir(), name)
+	cmd := exec.Command("go", "build", "-o", binary, "../"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

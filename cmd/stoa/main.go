@@ -5,6 +5,7 @@ package main
 import (
 	"stoa/app"
 	catalog "stoa/modules/catalog/module"
+	gateway "stoa/modules/gateway/module"
 	orders "stoa/modules/orders/module"
 	payments "stoa/modules/payments/module"
 	users "stoa/modules/users/module"
@@ -15,5 +16,5 @@ func main() { app.Main(modules()...) }
 
 // modules are those that this binary links.
 func modules() []module.Module {
-	return []module.Module{users.New(), catalog.New(), payments.New(), orders.New()}
+	return []module.Module{users.New(), catalog.New(), payments.New(), orders.New(), gateway.New()}
 }

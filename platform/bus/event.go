@@ -5,7 +5,9 @@
 // The in-process bus and the one over NATS keep the same promises, which the
 // suite in bustest states: an event that Publish took is in the inbox of every
 // module that listens, at least once, in the order of Publish for each
-// aggregate. Platform packages use it; modules meet it as Event.
+// aggregate. Over NATS that holds between processes, whichever of them runs at
+// the moment, and JetStream says how. Platform packages use it; modules meet it
+// as Event.
 package bus
 
 import (
@@ -35,6 +37,11 @@ type Event struct {
 	TraceParent string
 	// Data is the event itself, JSON.
 	Data json.RawMessage
+
+	// Again is set, to anything not used before, where an event is published
+	// once more on purpose: a bus that knows the event takes it all the same.
+	// It does not travel; those who have had the event know it by its ID.
+	Again string
 }
 
 // Data is what a module publishes: a type of its contract.

@@ -32,6 +32,9 @@ func NewInProcess() *InProcess { return &InProcess{subscribers: map[string]*subs
 func (b *InProcess) Publish(ctx context.Context, events []Event) error {
 	carried := make([]Event, len(events))
 	for i, e := range events {
+		if _, err := subject(e.Type); err != nil {
+			return err
+		}
 		text, err := json.Marshal(e)
 		if err != nil {
 			return fmt.Errorf("publish %s: %w", e.Type, err)
@@ -69,6 +72,11 @@ func (b *InProcess) Publish(ctx context.Context, events []Event) error {
 
 // Subscribe adds a subscriber until ctx ends.
 func (b *InProcess) Subscribe(ctx context.Context, name string, types []string, deliver func(ctx context.Context, events []Event) error) error {
+	for _, t := range types {
+		if _, err := subject(t); err != nil {
+			return err
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s, taken := b.subscribers[name]; taken && s.ctx.Err() == nil {

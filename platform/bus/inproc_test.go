@@ -15,7 +15,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestInProcess(t *testing.T) {
 	t.Parallel()
-	bustest.Run(t, func(*testing.T) bus.Bus { return bus.NewInProcess() })
+	bustest.Run(t, func(testing.TB) bustest.Harness { return bustest.Harness{Bus: bus.NewInProcess()} })
+}
+
+func BenchmarkInProcess(b *testing.B) {
+	bustest.Latency(b, func(testing.TB) bustest.Harness { return bustest.Harness{Bus: bus.NewInProcess()} })
 }
 
 func TestAConsumerSubscribesOnceAtATime(t *testing.T) {

@@ -1,11 +1,17 @@
 // Package db is what a module's store stands on: one database of its own, with
-// short transactions that commit together, and readers beside them.
+// short transactions, and readers beside them. An answer means that the change
+// is on disk.
 //
 // On SQLite (pure Go, a file a module) one connection writes and a pool reads.
 // Writers that come at the same time share one transaction and one fsync
 // (group commit); each keeps a savepoint of its own, so that one that fails
-// takes nothing of the others with it. An answer means that the change is on
-// disk: WAL with synchronous=FULL.
+// takes nothing of the others with it.
+//
+// On PostgreSQL (a schema a module, and a role that sees no other) each writer
+// has a transaction of its own, and several processes may have the same schema.
+// Transactions see what others commit meanwhile (READ COMMITTED), so one that
+// decides by what it reads either says so in a conditional statement or takes a
+// Lock first. One that the server refuses because of another is run again.
 //
 // Stores and the platform's own tables use it. It knows no module. bun's query
 // builder is for what is written once and read often; Statement, prepared once
@@ -18,10 +24,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
 
+	"stoa/platform/clock"
 	"stoa/platform/errs"
 )
 
@@ -30,10 +38,12 @@ type Dialect string
 
 // The kinds.
 const (
-	SQLite Dialect = "sqlite"
+	SQLite   Dialect = "sqlite"
+	Postgres Dialect = "postgres"
 )
 
-// ErrUnavailable says that the database could not do it now; nothing was changed.
+// ErrUnavailable says that the database could not do it now. Nothing was
+// changed; only where a connection was lost while it committed is that not known.
 var ErrUnavailable = errs.New(errs.Unavailable, "database_unavailable", "the database is not available right now").After(time.Second)
 
 // Conn is what statements run on: the readers, a snapshot, or a transaction.
@@ -41,7 +51,14 @@ var ErrUnavailable = errs.New(errs.Unavailable, "database_unavailable", "the dat
 type Conn interface {
 	bun.IDB
 	// prepared gives the statement, prepared once on the connection beneath.
-	prepared(ctx context.Context, s *Statement) (*sql.Stmt, error)
+	prepared(ctx context.Context, s *Statement) (prepared, error)
+}
+
+// prepared is a statement on a connection.
+type prepared interface {
+	ExecContext(ctx context.Context, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, args ...any) *sql.Row
 }
 
 // Effect is what is to be done in a transaction that somebody else opens: what
@@ -53,9 +70,22 @@ type Effect func(ctx context.Context, tx *Tx) error
 type DB struct {
 	name    string
 	dialect Dialect
-	path    string
-	readers *readers
-	writer  *groupWriter
+	engine
+}
+
+// engine is one kind of database at work.
+type engine interface {
+	// reader gives what reads.
+	reader() Conn
+	snapshot(ctx context.Context, fn func(ctx context.Context, c Conn) error) error
+	write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error
+	exclusive(ctx context.Context, name string, fn func(ctx context.Context) error) error
+	ping(ctx context.Context) error
+	close() error
+	// migrating runs fn with a database to migrate, while no other process
+	// migrates it. Where change is false, fn only looks; exists says whether
+	// there is anything to look at.
+	migrating(ctx context.Context, change bool, fn func(ctx context.Context, d *sql.DB, exists bool) error) error
 }
 
 // Name is the module whose database it is.
@@ -65,22 +95,11 @@ func (d *DB) Name() string { return d.name }
 func (d *DB) Dialect() Dialect { return d.dialect }
 
 // Read gives the pool of readers. Each statement sees the last commit before it.
-func (d *DB) Read() Conn { return d.readers }
+func (d *DB) Read() Conn { return d.reader() }
 
 // Snapshot runs several reads on one state of the database.
 func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, c Conn) error) error {
-	tx, err := d.readers.DB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return translate(fmt.Errorf("%s: begin snapshot: %w", d.name, err))
-	}
-	c := &snapshot{Tx: tx, readers: d.readers}
-	defer func() {
-		_ = tx.Rollback() // nothing was written
-		for _, s := range c.unknown {
-			_, _ = d.readers.prepared(ctx, s) // where that fails the next snapshot prepares it
-		}
-	}()
-	return fn(ctx, c)
+	return d.snapshot(ctx, fn)
 }
 
 // Write runs fn in one transaction and returns once it is committed and on
@@ -89,37 +108,105 @@ func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, c Conn) 
 // fn runs while other writers wait, so it does nothing but run statements: no
 // network, no waiting, no second Write. It is handed a context of its own:
 // that of the caller, without its end, because a statement that is cancelled
-// would take the other callers' changes with it. It may be run more than once.
+// would take the other callers' changes with it, and a commit that is cancelled
+// would leave nobody knowing. It may be run more than once.
 //
 // Errors: ErrUnavailable when the database cannot write now; the context's
 // error when it ended before fn began.
 func (d *DB) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	return d.writer.write(ctx, fn)
+	if inside, ok := ctx.Value(insideWrite{d.engine}).(bool); ok && inside {
+		return fmt.Errorf("%s: %w", d.name, ErrNestedWrite)
+	}
+	return d.write(ctx, fn)
+}
+
+// Exclusive runs fn while no other process runs one of the same name on this
+// module's database; it waits until it may. fn's context ends where that can no
+// longer be promised; then, and where it never could be, the error is
+// ErrUnavailable. A SQLite file has one process anyway.
+func (d *DB) Exclusive(ctx context.Context, name string, fn func(ctx context.Context) error) error {
+	return d.exclusive(ctx, name, fn)
 }
 
 // Ping tells whether the database answers.
 func (d *DB) Ping(ctx context.Context) error {
-	if err := d.readers.PingContext(ctx); err != nil {
+	if err := d.ping(ctx); err != nil {
 		return ErrUnavailable.Because(err)
 	}
 	return nil
 }
 
-// Close waits for the transaction that runs, refuses what still waits, and
+// Close waits for the transactions that run, refuses what still waits, and
 // closes the connections.
-func (d *DB) Close() error {
-	return errors.Join(d.writer.close(), d.readers.close())
+func (d *DB) Close() error { return d.close() }
+
+// IsUnique tells whether err is a violation of a primary key or a unique index.
+// The transaction in which it happened must end.
+func IsUnique(err error) bool { return isUniqueInSQLite(err) || isUniqueInPostgres(err) }
+
+// ErrNestedWrite says that a Write was asked for inside a Write, which would
+// wait for itself for ever.
+var ErrNestedWrite = errors.New("db: Write inside Write")
+
+// insideWrite marks the context of a Write.
+type insideWrite struct{ of engine }
+
+// panicked carries a panic of a Write's function past the end of its transaction.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) again() {
+	panic(fmt.Sprintf("%v\n\nin a transaction:\n%s", p.value, p.stack))
 }
 
 // Tx is a transaction that writes.
 type Tx struct {
 	bun.IDB
-	statements map[*Statement]*sql.Stmt
-	raw        *sql.Conn
-	values     map[any]any
-	before     []Effect
-	after      []func()
+	session session
+	values  map[any]any
+	before  []Effect
+	after   []func()
 }
+
+// session is what a transaction needs of its connection.
+type session interface {
+	prepared(ctx context.Context, s *Statement) (prepared, error)
+	// lock keeps others out who lock the same key, or, where it is shared, who
+	// lock it otherwise.
+	lock(ctx context.Context, key string, shared bool) error
+	// relax has the commit not wait for the disk.
+	relax(ctx context.Context) error
+}
+
+// Lock waits until no other transaction of this module has any of these keys
+// ("order/17"), and keeps them until this one ends. What is read after it is
+// what stays true. A transaction takes all its locks at once where it can; of
+// two that wait for each other one is run again. On SQLite there is one writer
+// at a time and nothing to lock.
+func (tx *Tx) Lock(ctx context.Context, keys ...string) error {
+	sorted := slices.Compact(slices.Sorted(slices.Values(keys)))
+	for _, key := range sorted {
+		if err := tx.session.lock(ctx, key, false); err != nil {
+			return fmt.Errorf("lock %s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+// LockShared is Lock for those who do not exclude each other, only one who
+// takes Lock.
+func (tx *Tx) LockShared(ctx context.Context, key string) error {
+	if err := tx.session.lock(ctx, key, true); err != nil {
+		return fmt.Errorf("lock %s: %w", key, err)
+	}
+	return nil
+}
+
+// Relax has the commit not wait for the disk: for what may be forgotten in a
+// crash, such as who was about to do something. On SQLite it does nothing.
+func (tx *Tx) Relax(ctx context.Context) error { return tx.session.relax(ctx) }
 
 // BeforeCommit has fn run once all else of this transaction is done: what many
 // steps change can be gathered and written once. Its error ends the transaction.
@@ -149,38 +236,33 @@ func (tx *Tx) run(ctx context.Context, fn Effect) error {
 // rolled back: for wake-ups and cache changes. It must be quick.
 func (tx *Tx) AfterCommit(fn func()) { tx.after = append(tx.after, fn) }
 
-func (tx *Tx) prepared(ctx context.Context, s *Statement) (*sql.Stmt, error) {
-	if p, ok := tx.statements[s]; ok {
-		return p, nil
-	}
-	p, err := tx.raw.PrepareContext(ctx, s.query)
-	if err != nil {
-		return nil, err
-	}
-	tx.statements[s] = p
-	return p, nil
+func (tx *Tx) prepared(ctx context.Context, s *Statement) (prepared, error) {
+	return tx.session.prepared(ctx, s)
 }
 
-// snapshot is a transaction that reads.
-type snapshot struct {
-	bun.Tx
-	readers *readers
-	unknown []*Statement // that the pool has not prepared yet
-}
-
-// prepared never asks the pool for a second connection: when every connection
-// has a snapshot that did, all would wait for each other.
-func (s *snapshot) prepared(ctx context.Context, st *Statement) (*sql.Stmt, error) {
-	if p, ok := s.readers.statements.Load(st); ok {
-		return s.Tx.Tx.StmtContext(ctx, p.(*sql.Stmt)), nil
-	}
-	s.unknown = append(s.unknown, st)
-	return s.Tx.Tx.PrepareContext(ctx, st.query)
-}
-
-// Options are how a database is opened.
+// Options are how a database is opened. The zero value is right; what is of
+// PostgreSQL only is of no meaning to SQLite.
 type Options struct {
 	// Readers is how many connections read at once; 0 is a default for this machine.
 	Readers int
 	Log     *slog.Logger
+
+	// Writers is how many transactions a process has open at once on PostgreSQL;
+	// 0 is a default for this machine. A server has 100 connections if nobody
+	// says otherwise, for all modules and instances together.
+	Writers int
+	// Acquire is how long a Write waits for a connection; 0 is 5 seconds.
+	Acquire time.Duration
+	// Connect is how long making a connection may take; 0 is 5 seconds.
+	Connect time.Duration
+	// Statement is how long a statement may take; 0 is 30 seconds. What the URL
+	// says goes before this and the next two.
+	Statement time.Duration
+	// LockWait is how long a statement waits for another transaction; 0 is 10 seconds.
+	LockWait time.Duration
+	// Idle is how long the server keeps a transaction in which nothing happens;
+	// 0 is a minute.
+	Idle time.Duration
+	// Clock is what pauses are timed by; nil is the machine's.
+	Clock clock.Clock
 }

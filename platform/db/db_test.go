@@ -41,7 +41,10 @@ var (
 
 func open(t testing.TB) *db.DB { return dbtest.Open(t, "test", migrations) }
 
-// openAt opens a database that the test closes itself.
+// openSQLite opens a database for what holds where writers share a transaction.
+func openSQLite(t testing.TB) *db.DB { return dbtest.OpenSQLite(t, "test", migrations) }
+
+// openAt opens a SQLite database that the test closes itself.
 func openAt(t testing.TB, path string) *db.DB {
 	t.Helper()
 	d, err := db.OpenSQLite(t.Context(), "test", path, db.Options{})

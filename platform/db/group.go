@@ -16,20 +16,15 @@ import (
 // long the first of them waits for the last.
 const groupSize = 128
 
-// ErrNestedWrite says that a Write was asked for inside a Write, which would
-// wait for itself for ever.
-var ErrNestedWrite = errors.New("db: Write inside Write")
-
-type insideWrite struct{ of *groupWriter }
-
 // groupWriter owns the one connection that writes. Callers queue; its
 // goroutine takes all that wait, runs them one after the other in one
 // transaction, commits once, and then tells each.
 type groupWriter struct {
-	name  string
-	bun   *bun.DB
-	conn  bun.Conn
-	queue chan *job
+	name   string
+	engine engine // whose writer it is
+	bun    *bun.DB
+	conn   bun.Conn
+	queue  chan *job
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -49,19 +44,13 @@ type job struct {
 	done  chan struct{}
 }
 
-// panicked carries a panic of fn to the goroutine of its caller.
-type panicked struct {
-	value any
-	stack []byte
-}
-
-func newGroupWriter(ctx context.Context, name string, b *bun.DB) (*groupWriter, error) {
+func newGroupWriter(ctx context.Context, name string, of engine, b *bun.DB) (*groupWriter, error) {
 	conn, err := b.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &groupWriter{
-		name: name, bun: b, conn: conn,
+		name: name, engine: of, bun: b, conn: conn,
 		queue:      make(chan *job, groupSize),
 		closing:    make(chan struct{}),
 		stopped:    make(chan struct{}),
@@ -72,9 +61,6 @@ func newGroupWriter(ctx context.Context, name string, b *bun.DB) (*groupWriter, 
 }
 
 func (w *groupWriter) write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	if inside, ok := ctx.Value(insideWrite{w}).(bool); ok && inside {
-		return fmt.Errorf("%s: %w", w.name, ErrNestedWrite)
-	}
 	select {
 	case <-w.closing:
 		return w.closed()
@@ -105,7 +91,7 @@ func (w *groupWriter) write(ctx context.Context, fn func(ctx context.Context, tx
 		}
 	}
 	if j.panic != nil {
-		panic(fmt.Sprintf("%v\n\nin a transaction:\n%s", j.panic.value, j.panic.stack))
+		j.panic.again()
 	}
 	if j.err != nil {
 		return j.err
@@ -221,8 +207,8 @@ func (w *groupWriter) runGroup(group []*job) {
 
 // do runs one job's function.
 func (w *groupWriter) do(j *job) {
-	ctx := context.WithValue(context.WithoutCancel(j.ctx), insideWrite{w}, true)
-	tx := &Tx{IDB: w.conn, raw: w.conn.Conn, statements: w.statements}
+	ctx := context.WithValue(context.WithoutCancel(j.ctx), insideWrite{w.engine}, true)
+	tx := &Tx{IDB: w.conn, session: w}
 	defer func() {
 		if p := recover(); p != nil {
 			j.panic = &panicked{p, debug.Stack()}
@@ -232,6 +218,23 @@ func (w *groupWriter) do(j *job) {
 	j.err = translate(tx.run(ctx, j.fn))
 	j.after = tx.after
 }
+
+func (w *groupWriter) prepared(ctx context.Context, s *Statement) (prepared, error) {
+	if p, ok := w.statements[s]; ok {
+		return p, nil
+	}
+	p, err := w.conn.Conn.PrepareContext(ctx, s.sqlite)
+	if err != nil {
+		return nil, err
+	}
+	w.statements[s] = p
+	return p, nil
+}
+
+// lock has nothing to do: writers follow one another.
+func (w *groupWriter) lock(context.Context, string, bool) error { return nil }
+
+func (w *groupWriter) relax(context.Context) error { return nil }
 
 // rollback ends the transaction and fails the jobs that were part of it.
 func (w *groupWriter) rollback(jobs []*job, cause error) {

@@ -33,9 +33,11 @@ type MigrationStatus struct {
 func (d *DB) Migrate(ctx context.Context, module fs.FS) error {
 	var err error
 	for range migrateTries {
-		if err = d.eachSet(module, func(p *goose.Provider) error {
-			_, err := p.Up(ctx)
-			return err
+		if err = d.migrating(ctx, true, func(ctx context.Context, conn *sql.DB, _ bool) error {
+			return d.eachSet(conn, module, func(_ string, p *goose.Provider) error {
+				_, err := p.Up(ctx)
+				return err
+			})
 		}); err == nil {
 			return nil
 		}
@@ -48,37 +50,44 @@ func (d *DB) Migrate(ctx context.Context, module fs.FS) error {
 
 // MigrateDown takes back the module's last migration.
 func (d *DB) MigrateDown(ctx context.Context, module fs.FS) error {
-	p, closeDB, err := d.provider(d.name, module)
-	if err != nil {
+	return d.migrating(ctx, true, func(ctx context.Context, conn *sql.DB, _ bool) error {
+		p, err := d.provider(conn, d.name, module)
+		if err != nil {
+			return err
+		}
+		if _, err = p.Down(ctx); errors.Is(err, goose.ErrNoNextVersion) {
+			err = nil
+		}
 		return err
-	}
-	_, err = p.Down(ctx)
-	if errors.Is(err, goose.ErrNoNextVersion) {
-		err = nil
-	}
-	return errors.Join(err, closeDB())
+	})
 }
 
 // Migrations tells which migrations there are and which are applied.
-func (d *DB) Migrations(ctx context.Context, module fs.FS) ([]MigrationStatus, error) {
-	var all []MigrationStatus
-	set := platformSet
-	err := d.eachSet(module, func(p *goose.Provider) error {
-		list, err := p.Status(ctx)
-		for _, m := range list {
-			all = append(all, MigrationStatus{
-				Set: set, Version: m.Source.Version, Name: path.Base(m.Source.Path), Applied: m.State == goose.StateApplied,
-			})
-		}
-		set = d.name
-		return err
+func (d *DB) Migrations(ctx context.Context, module fs.FS) (all []MigrationStatus, err error) {
+	err = d.migrating(ctx, false, func(ctx context.Context, conn *sql.DB, exists bool) error {
+		all = nil
+		return d.eachSet(conn, module, func(set string, p *goose.Provider) error {
+			if !exists {
+				for _, m := range p.ListSources() {
+					all = append(all, MigrationStatus{Set: set, Version: m.Version, Name: path.Base(m.Path)})
+				}
+				return nil
+			}
+			list, err := p.Status(ctx)
+			for _, m := range list {
+				all = append(all, MigrationStatus{
+					Set: set, Version: m.Source.Version, Name: path.Base(m.Source.Path), Applied: m.State == goose.StateApplied,
+				})
+			}
+			return err
+		})
 	})
 	return all, err
 }
 
 const platformSet = "platform"
 
-func (d *DB) eachSet(module fs.FS, fn func(p *goose.Provider) error) error {
+func (d *DB) eachSet(conn *sql.DB, module fs.FS, fn func(set string, p *goose.Provider) error) error {
 	sets := []struct {
 		name string
 		fs   fs.FS
@@ -87,30 +96,28 @@ func (d *DB) eachSet(module fs.FS, fn func(p *goose.Provider) error) error {
 		if set.fs == nil {
 			continue
 		}
-		p, closeDB, err := d.provider(set.name, set.fs)
+		p, err := d.provider(conn, set.name, set.fs)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(fn(p), closeDB()); err != nil {
+		if err := fn(set.name, p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *DB) provider(set string, files fs.FS) (*goose.Provider, func() error, error) {
+func (d *DB) provider(conn *sql.DB, set string, files fs.FS) (*goose.Provider, error) {
 	others, err := ofOtherDialects(files, d.dialect)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	conn := sql.OpenDB(newConnector(d.path, writing))
-	conn.SetMaxOpenConns(1)
-	p, err := goose.NewProvider(goose.DialectSQLite3, conn, files,
+	dialect := goose.DialectSQLite3
+	if d.dialect == Postgres {
+		dialect = goose.DialectPostgres
+	}
+	return goose.NewProvider(dialect, conn, files,
 		goose.WithTableName("schema_"+set), goose.WithExcludeNames(others), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return nil, nil, errors.Join(err, conn.Close())
-	}
-	return p, conn.Close, nil
 }
 
 // ofOtherDialects gives the files of a set that are not for this kind of

@@ -28,10 +28,10 @@ func OpenSQLite(ctx context.Context, name, path string, o Options) (*DB, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
+	e := &sqliteEngine{path: path}
 	w := sql.OpenDB(newConnector(path, writing))
 	w.SetMaxOpenConns(1)
-	writer, err := newGroupWriter(ctx, name, bun.NewDB(w, sqlitedialect.New()))
-	if err != nil {
+	if e.writer, err = newGroupWriter(ctx, name, e, bun.NewDB(w, sqlitedialect.New())); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), w.Close())
 	}
 	count := o.Readers
@@ -42,15 +42,71 @@ func OpenSQLite(ctx context.Context, name, path string, o Options) (*DB, error) 
 	r.SetMaxOpenConns(count)
 	r.SetMaxIdleConns(count)
 	if err := r.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), writer.close(), r.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), e.writer.close(), r.Close())
 	}
-	return &DB{
-		name:    name,
-		dialect: SQLite,
-		path:    path,
-		readers: &readers{DB: bun.NewDB(r, sqlitedialect.New())},
-		writer:  writer,
-	}, nil
+	e.readers = &readers{DB: bun.NewDB(r, sqlitedialect.New())}
+	return &DB{name: name, dialect: SQLite, engine: e}, nil
+}
+
+// sqliteEngine is a SQLite file at work.
+type sqliteEngine struct {
+	path    string
+	readers *readers
+	writer  *groupWriter
+}
+
+func (e *sqliteEngine) reader() Conn { return e.readers }
+
+func (e *sqliteEngine) write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	return e.writer.write(ctx, fn)
+}
+
+func (e *sqliteEngine) exclusive(ctx context.Context, _ string, fn func(ctx context.Context) error) error {
+	return fn(ctx)
+}
+
+func (e *sqliteEngine) ping(ctx context.Context) error { return e.readers.PingContext(ctx) }
+
+func (e *sqliteEngine) close() error { return errors.Join(e.writer.close(), e.readers.close()) }
+
+// migrating need not keep others out: a migration that another process has run
+// meanwhile is busy or there, and Migrate tries again.
+func (e *sqliteEngine) migrating(ctx context.Context, _ bool, fn func(ctx context.Context, d *sql.DB, exists bool) error) error {
+	d := sql.OpenDB(newConnector(e.path, writing))
+	d.SetMaxOpenConns(1)
+	return errors.Join(fn(ctx, d, true), d.Close())
+}
+
+func (e *sqliteEngine) snapshot(ctx context.Context, fn func(ctx context.Context, c Conn) error) error {
+	tx, err := e.readers.DB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return translate(fmt.Errorf("begin snapshot: %w", err))
+	}
+	c := &snapshot{Tx: tx, readers: e.readers}
+	defer func() {
+		_ = tx.Rollback() // nothing was written
+		for _, s := range c.unknown {
+			_, _ = e.readers.prepared(ctx, s) // where that fails the next snapshot prepares it
+		}
+	}()
+	return fn(ctx, c)
+}
+
+// snapshot is a transaction that reads.
+type snapshot struct {
+	bun.Tx
+	readers *readers
+	unknown []*Statement // that the pool has not prepared yet
+}
+
+// prepared never asks the pool for a second connection: when every connection
+// has a snapshot that did, all would wait for each other.
+func (s *snapshot) prepared(ctx context.Context, st *Statement) (prepared, error) {
+	if p, ok := s.readers.statements.Load(st); ok {
+		return s.Tx.Tx.StmtContext(ctx, p.(*sql.Stmt)), nil
+	}
+	s.unknown = append(s.unknown, st)
+	return s.Tx.Tx.PrepareContext(ctx, st.sqlite)
 }
 
 type mode bool
@@ -93,11 +149,11 @@ type readers struct {
 	statements sync.Map // of *Statement to *sql.Stmt
 }
 
-func (r *readers) prepared(ctx context.Context, s *Statement) (*sql.Stmt, error) {
+func (r *readers) prepared(ctx context.Context, s *Statement) (prepared, error) {
 	if p, ok := r.statements.Load(s); ok {
 		return p.(*sql.Stmt), nil
 	}
-	p, err := r.DB.DB.PrepareContext(ctx, s.query)
+	p, err := r.DB.DB.PrepareContext(ctx, s.sqlite)
 	if err != nil {
 		return nil, err
 	}
@@ -116,14 +172,14 @@ func (r *readers) close() error {
 	return errors.Join(failed, r.DB.Close())
 }
 
-// IsUnique tells whether err is a violation of a primary key or a unique index.
-func IsUnique(err error) bool {
+func isUniqueInSQLite(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) &&
 		(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
-// translate gives a failure of the database itself its identity.
+// translate gives a failure of SQLite itself its identity. Those of PostgreSQL
+// have theirs from its driver on.
 func translate(err error) error {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {

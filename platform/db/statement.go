@@ -7,10 +7,14 @@ import (
 
 // Statement is SQL with $1, $2 … for its arguments, prepared once on each
 // connection that runs it. Declare it at package level; it does not change.
-type Statement struct{ query string }
+type Statement struct{ sqlite, postgres string }
 
-// NewStatement declares a statement.
-func NewStatement(query string) *Statement { return &Statement{query} }
+// NewStatement declares a statement that every kind of database understands.
+func NewStatement(query string) *Statement { return &Statement{query, query} }
+
+// NewStatementFor declares a statement that has to be said differently to each
+// kind of database. The arguments are the same.
+func NewStatementFor(sqlite, postgres string) *Statement { return &Statement{sqlite, postgres} }
 
 // Exec runs a statement that gives no rows.
 func (s *Statement) Exec(ctx context.Context, c Conn, args ...any) (sql.Result, error) {
@@ -37,6 +41,9 @@ func (s *Statement) QueryRow(ctx context.Context, c Conn, args ...any) Row {
 	p, err := c.prepared(ctx, s)
 	if err != nil {
 		return Row{err: translate(err)}
+	}
+	if p, ok := p.(pgStatement); ok && !p.finds(args) {
+		return Row{err: sql.ErrNoRows}
 	}
 	return Row{row: p.QueryRowContext(ctx, args...)}
 }

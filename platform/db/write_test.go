@@ -116,7 +116,7 @@ func TestOneThatPanicsTakesNothingOfTheOthers(t *testing.T) {
 func TestOneThatEndsTheWriterIsToldToAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := open(t)
+		d := openSQLite(t) // one transaction has them all
 		for _, o := range atOnce(t, d, add("a"), addThen("b", func() error { runtime.Goexit(); return nil }), add("c")) {
 			require.ErrorIs(t, o.err, db.ErrUnavailable, "what is lost is not answered as if it was kept")
 		}
@@ -128,7 +128,7 @@ func TestOneThatEndsTheWriterIsToldToAll(t *testing.T) {
 func TestACommitThatFailsIsToldToAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := open(t)
+		d := openSQLite(t) // one transaction has them all
 		orphan := db.NewStatement(`INSERT INTO children (parent) VALUES ('nobody')`)
 		list := atOnce(t, d, add("a"), func(ctx context.Context, tx *db.Tx) error {
 			_, err := orphan.Exec(ctx, tx) // is found out when it is committed
@@ -146,7 +146,7 @@ func TestACommitThatFailsIsToldToAll(t *testing.T) {
 func TestACallerWhoGoesAwayWhileItWaitsIsNotServed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := open(t)
+		d := openSQLite(t) // one transaction has them all
 		list := atOnce(t, d, add("a"), func(ctx context.Context, tx *db.Tx) error { return add("b")(ctx, tx) })
 		require.NoError(t, errors.Join(list[0].err, list[1].err))
 
@@ -274,7 +274,7 @@ func TestWhatPrecedesTheCommitIsPartOfIt(t *testing.T) {
 func TestAFullDiskFailsWhoFillsItAndNobodyIsToldWrong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := open(t)
+		d := openSQLite(t) // one transaction has them all
 		limit := func(pages string) {
 			require.NoError(t, d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 				_, err := tx.ExecContext(ctx, "PRAGMA max_page_count = "+pages)

@@ -198,7 +198,7 @@ func (p *Pool) done(h *health, outcome error) {
 	}
 	h.failures++
 	now := p.clock.Now()
-	if h.until.After(now) || h.ejected == 0 && h.failures < p.cfg.Failures {
+	if h.until.After(now) || h.failures < p.cfg.Failures {
 		return // what was under way when it was left out does not count again
 	}
 	pause := p.cfg.EjectFor

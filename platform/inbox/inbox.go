@@ -46,6 +46,7 @@ type Inbox struct {
 	log      *slog.Logger
 	handlers map[string]Handler
 	wake     chan struct{}
+	leases   *leases
 
 	retention time.Duration
 	attempts  int64
@@ -71,7 +72,7 @@ func New(module string, d *db.DB, c clock.Clock, log *slog.Logger, o Options) *I
 	}
 	return &Inbox{
 		module: module, db: d, clock: c, log: log,
-		handlers: map[string]Handler{}, wake: make(chan struct{}, 1), retention: o.Retention, attempts: o.Attempts,
+		handlers: map[string]Handler{}, wake: make(chan struct{}, 1), leases: newLeases(d, c, log), retention: o.Retention, attempts: o.Attempts,
 	}
 }
 

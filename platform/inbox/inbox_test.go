@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -26,15 +25,16 @@ import (
 
 const happened = "stoa.test.happened.v1"
 
-var migrations = fstest.MapFS{"0001_diary.sql": {Data: []byte(`-- +goose Up
+var migrations = dbtest.Migration(`-- +goose Up
 CREATE TABLE diary (entry INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL);
 -- +goose Down
 DROP TABLE diary;
-`)}}
+`)
 
 var (
 	write = db.NewStatement(`INSERT INTO diary (event_id) VALUES ($1)`)
-	read  = db.NewStatement(`SELECT coalesce(group_concat(event_id, ' '), '') FROM (SELECT event_id FROM diary ORDER BY entry)`)
+	read  = db.NewStatementFor(`SELECT coalesce(group_concat(event_id, ' '), '') FROM (SELECT event_id FROM diary ORDER BY entry)`,
+		`SELECT coalesce(string_agg(event_id, ' ' ORDER BY entry), '') FROM diary`)
 )
 
 // desk is an inbox with one handler that writes a diary, and may fail.

@@ -61,9 +61,9 @@ var (
 			AND e.sequence < i.sequence AND e.state <> 'done')
 		ORDER BY due_at, position LIMIT $2`)
 	nextDue = db.NewStatement(`SELECT due_at FROM inbox WHERE state = 'pending' AND due_at > $1 ORDER BY due_at LIMIT 1`)
-	finish  = db.NewStatement(`UPDATE inbox SET state = 'done', done_at = $1, attempts = attempts + 1, error = '' WHERE position = $2 AND state = 'pending'`)
-	retry   = db.NewStatement(`UPDATE inbox SET attempts = attempts + 1, due_at = $1, error = $2 WHERE position = $3 AND state = 'pending'`)
-	park    = db.NewStatement(`UPDATE inbox SET state = 'parked', attempts = attempts + 1, error = $1 WHERE position = $2 AND state = 'pending'`)
+	finish  = db.NewStatement(`UPDATE inbox SET state = 'done', done_at = $1, attempts = attempts + 1, error = '', lease = '' WHERE position = $2 AND state = 'pending' AND lease = $3`)
+	retry   = db.NewStatement(`UPDATE inbox SET attempts = attempts + 1, due_at = $1, error = $2, lease = '' WHERE position = $3 AND state = 'pending' AND lease = $4`)
+	park    = db.NewStatement(`UPDATE inbox SET state = 'parked', attempts = attempts + 1, error = $1, lease = '' WHERE position = $2 AND state = 'pending' AND lease = $3`)
 	sweep   = db.NewStatement(`DELETE FROM inbox WHERE state = 'done' AND done_at < $1`)
 )
 
@@ -76,7 +76,11 @@ func (i *Inbox) Run(ctx context.Context) error {
 		queue   []delivery // due when they were read, and not begun
 		swept   = i.clock.Now()
 	)
-	defer running.Wait()
+	running.Go(func() { i.leases.keep(ctx) })
+	defer func() {
+		running.Wait()
+		i.leases.release(ctx)
+	}()
 	for ctx.Err() == nil {
 		if len(queue) == 0 {
 			// What runs while we look may be done when we come to it, and must
@@ -89,6 +93,9 @@ func (i *Inbox) Run(ctx context.Context) error {
 				i.log.WarnContext(ctx, "events wait in the inbox", "module", i.module, "error", err)
 			}
 			queue = slices.DeleteFunc(list, func(d delivery) bool { return ran[d.key()] })
+			if queue, err = i.leases.take(ctx, queue); err != nil && ctx.Err() == nil {
+				i.log.WarnContext(ctx, "events wait in the inbox", "module", i.module, "error", err)
+			}
 		}
 		mu.Lock()
 		begin := queue[:min(len(queue), workers-len(busy))]
@@ -97,6 +104,7 @@ func (i *Inbox) Run(ctx context.Context) error {
 			busy[d.key()] = true
 			running.Go(func() {
 				i.attempt(ctx, d)
+				i.leases.forget(d.position)
 				mu.Lock()
 				delete(busy, d.key())
 				mu.Unlock()
@@ -165,10 +173,10 @@ func (i *Inbox) attempt(ctx context.Context, d delivery) {
 	pause := min(firstPause<<min(d.attempts, 20), longestPause)
 	record := func(ctx context.Context, tx *db.Tx) error {
 		if give {
-			_, err := park.Exec(ctx, tx, text, d.position)
+			_, err := park.Exec(ctx, tx, text, d.position, i.leases.name)
 			return err
 		}
-		_, err := retry.Exec(ctx, tx, db.NewTime(now.Add(pause)), text, d.position)
+		_, err := retry.Exec(ctx, tx, db.NewTime(now.Add(pause)), text, d.position, i.leases.name)
 		return err
 	}
 	switch writeErr := i.db.Write(ctx, record); {
@@ -206,7 +214,7 @@ func (i *Inbox) handle(ctx context.Context, d delivery) (err error) {
 		return err
 	}
 	err = i.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		n, err := db.Affected(finish.Exec(ctx, tx, db.NewTime(i.clock.Now()), d.position))
+		n, err := db.Affected(finish.Exec(ctx, tx, db.NewTime(i.clock.Now()), d.position, i.leases.name))
 		switch {
 		case err != nil:
 			return err

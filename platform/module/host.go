@@ -13,11 +13,13 @@ import (
 	"stoa/platform/bus"
 	"stoa/platform/clock"
 	"stoa/platform/db"
+	"stoa/platform/directory"
 	"stoa/platform/idempotency"
 	"stoa/platform/inbox"
 	"stoa/platform/mail"
 	"stoa/platform/outbox"
 	"stoa/platform/ratelimit"
+	"stoa/platform/rpc"
 	"stoa/platform/saga"
 )
 
@@ -40,6 +42,15 @@ type Host struct {
 	Auth   *auth.Authority
 	Mail   mail.Sender
 	Limits *ratelimit.Limits
+
+	// Remote calls modules that run elsewhere, and Server answers for those that run
+	// here; each is nil where all run in one process.
+	Remote *rpc.Client
+	Server *rpc.Server
+	// Directory tells where modules run that do not run here; nil where there is
+	// no other process. Describe asks an instance of one for its web.Description.
+	Directory directory.Directory
+	Describe  func(ctx context.Context, module string) ([]byte, error)
 
 	// SagaTrace is called at each point of each saga; tests set it.
 	SagaTrace func(saga.Point)

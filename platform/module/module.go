@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stoa/platform/config"
+	"stoa/platform/rpc"
 	"stoa/platform/web"
 )
 
@@ -50,14 +51,25 @@ type Services struct{ byName map[string]any }
 // NewServices gives an empty set.
 func NewServices() *Services { return &Services{map[string]any{}} }
 
-// Provide makes this module's service known to those that need it.
-func Provide[S any](h *Host, service S) { h.services.byName[h.Module] = service }
+// Provide makes this module's service known to those that need it: in this
+// process, and by serve in others where those can call it. A nil serve is for
+// what is only needed here.
+func Provide[S any](h *Host, service S, serve func(s *rpc.Server, service S)) {
+	h.services.byName[h.Module] = service
+	if h.Server != nil && serve != nil {
+		serve(h.Server, service)
+	}
+}
 
-// Use gives the service of a neighbour that this module needs.
-func Use[S any](h *Host, name string) (S, error) {
+// Use gives the service of a neighbour that this module needs: the neighbour's
+// own where it runs here, else a client of it where others can be called.
+func Use[S any](h *Host, name string, newClient func(c *rpc.Client) S) (S, error) {
 	var none S
 	provided, here := h.services.byName[name]
 	if !here {
+		if h.Remote != nil {
+			return newClient(h.Remote), nil
+		}
 		return none, fmt.Errorf("module %s needs module %s, which does not run here", h.Module, name)
 	}
 	service, fits := provided.(S)

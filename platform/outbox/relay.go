@@ -17,6 +17,9 @@ const (
 	// pollEvery finds what no wake-up told of: what a crash left, what another
 	// process wrote.
 	pollEvery = 2 * time.Second
+	// othersPause is when to look again at what another process had hold of: it
+	// may have died, or added more.
+	othersPause = 20 * time.Millisecond
 	// sweepEvery is how often what is past its retention is deleted.
 	sweepEvery = 10 * time.Minute
 	// The pauses when the bus does not take events.
@@ -36,7 +39,7 @@ func (o *Outbox) Relay(ctx context.Context) error {
 	pause := firstPause
 	swept := o.clock.Now()
 	for {
-		n, err := o.relayBatch(ctx)
+		n, others, err := o.relayBatch(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -58,15 +61,19 @@ func (o *Outbox) Relay(ctx context.Context) error {
 				o.log.WarnContext(ctx, "old events stay in the outbox", "module", o.module, "error", err)
 			}
 		}
-		if !o.await(ctx) {
+		next := pollEvery
+		if others {
+			next = othersPause
+		}
+		if !o.await(ctx, next) {
 			return nil
 		}
 	}
 }
 
-// await waits for a wake-up or the next poll; it is false when ctx has ended.
-func (o *Outbox) await(ctx context.Context) bool {
-	poll := o.clock.NewTimer(pollEvery)
+// await waits for a wake-up or the next look; it is false when ctx has ended.
+func (o *Outbox) await(ctx context.Context, next time.Duration) bool {
+	poll := o.clock.NewTimer(next)
 	defer poll.Stop()
 	select {
 	case <-o.wake:
@@ -78,7 +85,19 @@ func (o *Outbox) await(ctx context.Context) bool {
 	}
 }
 
-func (o *Outbox) relayBatch(ctx context.Context) (int, error) {
+// relayBatch hands on what waits, and tells how many events that were, and
+// whether another process had hold of others.
+func (o *Outbox) relayBatch(ctx context.Context) (n int, others bool, err error) {
+	if o.db.Dialect() == db.Postgres {
+		return o.relayShared(ctx)
+	}
+	n, err = o.relayAlone(ctx)
+	return n, false, err
+}
+
+// relayAlone is for a database that one process has: events become visible in
+// the order of their positions.
+func (o *Outbox) relayAlone(ctx context.Context) (int, error) {
 	events, last, err := o.unsent(ctx)
 	if err != nil || len(events) == 0 {
 		return 0, err

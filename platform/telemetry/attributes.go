@@ -48,6 +48,22 @@ func WithUser(ctx context.Context, id string) context.Context {
 	return WithAttrs(ctx, slog.String(userID, id))
 }
 
+// RequestKey is the key under which a context may know the id of its request, a
+// string, without WithRequest.
+type RequestKey struct{}
+
+// RequestID gives the id of the request that ctx belongs to; empty where there
+// is none.
+func RequestID(ctx context.Context) string {
+	for _, a := range attributes(ctx) {
+		if a.Key == requestID {
+			return a.Value.String()
+		}
+	}
+	id, _ := ctx.Value(RequestKey{}).(string)
+	return id
+}
+
 func attributes(ctx context.Context) []slog.Attr {
 	attrs, _ := ctx.Value(attributesKey{}).([]slog.Attr)
 	return attrs

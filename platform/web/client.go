@@ -16,7 +16,10 @@ func (s *Server) clientOf(c *fasthttp.RequestCtx) netip.Addr {
 	if len(s.proxies) == 0 || !s.trusts(addr) {
 		return addr
 	}
-	list := bytes.Join(c.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor), []byte{','})
+	list := c.Request.Header.Peek(fasthttp.HeaderXForwardedFor)
+	if all := c.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor); len(all) > 1 {
+		list = bytes.Join(all, []byte{','})
+	}
 	for len(list) > 0 {
 		i := bytes.LastIndexByte(list, ',')
 		hop, err := netip.ParseAddr(string(bytes.TrimSpace(list[i+1:])))

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"stoa/platform/telemetry"
 )
 
 // deadline is the context of a handler: it knows its request, and ends with it
@@ -44,6 +46,9 @@ func (d *deadline) Err() error { return d.begin().Err() }
 func (d *deadline) Value(key any) any {
 	if key == (contextKey{}) {
 		return d
+	}
+	if key == (telemetry.RequestKey{}) {
+		return d.id
 	}
 	if t := d.timed.Load(); t != nil {
 		return t.Value(key)

@@ -38,6 +38,9 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 	if s.cors(r) {
 		return
 	}
+	if t := s.table.Load(); t != nil && s.passOn(r, t) {
+		return
+	}
 	s.next(c)
 }
 

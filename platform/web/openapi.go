@@ -2,8 +2,6 @@ package web
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -37,19 +35,6 @@ func (s *Server) humaConfig() huma.Config {
 		},
 		DefaultFormat: jsonType,
 	}
-}
-
-// OpenAPI gives the document of all operations that are registered, as JSON or
-// as YAML. Nothing needs to run for it.
-func (s *Server) OpenAPI(yaml bool) ([]byte, error) {
-	if yaml {
-		return s.api.OpenAPI().YAML()
-	}
-	text, err := json.MarshalIndent(s.api.OpenAPI(), "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
-	}
-	return text, nil
 }
 
 // describe gives the operation as Huma registers it.

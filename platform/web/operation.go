@@ -79,6 +79,9 @@ type operation struct {
 	timeout time.Duration
 	query   map[string]bool // known parameters, and whether one may be repeated
 	metrics operationMetrics
+
+	to        Forwarder // who passes it on, nil where it is served here
+	described Described // where it is passed on
 }
 
 // Register adds an operation. I and O are what Huma takes for input and output;

@@ -42,6 +42,7 @@ type request struct {
 	detached bool // the answer is a stream, which ends the request itself
 	err      error
 	span     trace.Span // nil where nothing is traced
+	before   before     // of an answer that comes from another process
 }
 
 // The keys under which a request is found.

@@ -80,6 +80,9 @@ type Server struct {
 	app   *fiber.App
 	next  fasthttp.RequestHandler // Fiber's
 
+	elsewhere atomic.Pointer[Elsewhere] // nil where nothing is passed on
+	table     atomic.Pointer[table]     // nil until something was learnt
+
 	draining  atomic.Bool
 	listening sync.Mutex
 	listener  *listener

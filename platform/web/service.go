@@ -3,7 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -52,20 +52,24 @@ func (s *Server) serveGet(path string, serve func(r *request, c *fiber.Ctx) erro
 // addDocument adds the OpenAPI document in one of its forms.
 func (s *Server) addDocument(path, kind string, yaml bool) {
 	// It is written for the first who asks: few processes are ever asked.
-	document := sync.OnceValues(func() (*asset, error) {
-		text, err := s.OpenAPI(yaml)
-		if err != nil {
-			return nil, err
-		}
-		return newAsset(kind, bytes.TrimSpace(text)), nil
-	})
+	type written struct {
+		table *table
+		*asset
+	}
+	var last atomic.Pointer[written]
 	s.serveGet(path, func(r *request, c *fiber.Ctx) error {
-		a, err := document()
-		if err != nil {
-			return err
+		t := s.table.Load()
+		w := last.Load()
+		if w == nil || w.table != t {
+			text, err := s.document(t, yaml)
+			if err != nil {
+				return err
+			}
+			w = &written{t, newAsset(kind, bytes.TrimSpace(text))}
+			last.Store(w)
 		}
 		r.keep("public, no-cache")
-		return a.serve(r)
+		return w.serve(r)
 	})
 }
 
@@ -74,11 +78,16 @@ func (s *Server) Ready(ctx context.Context) error {
 	if s.draining.Load() {
 		return errDraining
 	}
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	if e := s.elsewhere.Load(); e != nil {
+		if err := e.to.Ready(ctx); err != nil {
+			return err
+		}
+	}
 	if s.deps.Ready == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
 	return s.deps.Ready(ctx)
 }
 

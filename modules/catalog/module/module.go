@@ -8,6 +8,7 @@ import (
 
 	catalogmigrations "stoa/migrations/catalog"
 	"stoa/modules/catalog"
+	"stoa/modules/catalog/catalogrpc"
 	"stoa/modules/catalog/internal/rest"
 	"stoa/modules/catalog/internal/service"
 	"stoa/modules/orders"
@@ -45,7 +46,7 @@ func (m *wiring) start(_ context.Context, h *module.Host) error {
 		DB: h.DB, Outbox: h.Outbox, Clock: h.Clock, Log: h.Log, DataDir: h.DataDir,
 		Config: m.config, Shop: m.shop,
 	})
-	module.Provide[catalog.Service](h, m.service)
+	module.Provide(h, catalog.Service(m.service), catalogrpc.Serve)
 	h.Go("expired reservations", m.service.ReleaseExpired)
 	h.Go("imports", m.service.RunImports)
 	h.Demo(m.demo)

@@ -9,11 +9,15 @@ import (
 
 	ordersmigrations "stoa/migrations/orders"
 	"stoa/modules/catalog"
+	"stoa/modules/catalog/catalogrpc"
 	"stoa/modules/orders"
 	"stoa/modules/orders/internal/rest"
 	"stoa/modules/orders/internal/service"
+	"stoa/modules/orders/ordersrpc"
 	"stoa/modules/payments"
+	"stoa/modules/payments/paymentsrpc"
 	"stoa/modules/users"
+	"stoa/modules/users/usersrpc"
 	"stoa/platform/config"
 	"stoa/platform/module"
 	"stoa/platform/web"
@@ -44,9 +48,9 @@ type wiring struct {
 }
 
 func (m *wiring) start(_ context.Context, h *module.Host) error {
-	usersService, noUsers := module.Use[users.Service](h, users.Name)
-	catalogService, noCatalog := module.Use[catalog.Service](h, catalog.Name)
-	paymentsService, noPayments := module.Use[payments.Service](h, payments.Name)
+	usersService, noUsers := module.Use(h, users.Name, usersrpc.NewClient)
+	catalogService, noCatalog := module.Use(h, catalog.Name, catalogrpc.NewClient)
+	paymentsService, noPayments := module.Use(h, payments.Name, paymentsrpc.NewClient)
 	if err := errors.Join(noUsers, noCatalog, noPayments); err != nil {
 		return err
 	}
@@ -55,7 +59,7 @@ func (m *wiring) start(_ context.Context, h *module.Host) error {
 		Users: usersService, Catalog: catalogService, Payments: paymentsService,
 		Config: m.settings.config(), SagaTrace: h.SagaTrace,
 	})
-	module.Provide[orders.Service](h, m.service)
+	module.Provide(h, orders.Service(m.service), ordersrpc.Serve)
 	h.Go("checkouts", m.service.RunCheckouts)
 	h.Go("cart sweep", m.service.SweepCarts)
 	return errors.Join(

@@ -13,12 +13,16 @@ import (
 
 	"stoa/configs"
 	"stoa/modules/catalog"
+	"stoa/modules/catalog/catalogrpc"
 	"stoa/modules/catalog/catalogtest"
 	"stoa/modules/orders"
 	ordersmodule "stoa/modules/orders/module"
+	"stoa/modules/orders/ordersrpc"
 	"stoa/modules/payments"
+	"stoa/modules/payments/paymentsrpc"
 	"stoa/modules/payments/paymentstest"
 	"stoa/modules/users"
+	"stoa/modules/users/usersrpc"
 	"stoa/modules/users/userstest"
 	"stoa/platform/bus"
 	"stoa/platform/clock"
@@ -31,6 +35,8 @@ import (
 	"stoa/platform/module"
 	"stoa/platform/money"
 	"stoa/platform/outbox"
+	"stoa/platform/rpc"
+	"stoa/platform/rpc/rpctest"
 	"stoa/platform/web"
 	"stoa/platform/web/webtest"
 )
@@ -52,19 +58,40 @@ type house struct {
 
 func start(t *testing.T) *house {
 	t.Helper()
+	return startBeside(t, func(s *house, c catalog.Service, p payments.Service, u users.Service) {
+		services := module.NewServices()
+		provide(t, services, catalog.Name, c)
+		provide(t, services, payments.Name, p)
+		provide(t, services, users.Name, u)
+		s.host.Bind(services)
+	})
+}
+
+// startSplit starts the module in a process where none of its neighbours runs.
+func startSplit(t *testing.T, driver string) *house {
+	t.Helper()
+	return startBeside(t, func(s *house, c catalog.Service, p payments.Service, u users.Service) {
+		l := rpctest.New(t, driver).Start(t, func(server *rpc.Server) {
+			catalogrpc.Serve(server, c)
+			paymentsrpc.Serve(server, p)
+			usersrpc.Serve(server, u)
+		})
+		s.host.Bind(module.NewServices())
+		s.host.Remote = l.Client
+	})
+}
+
+func startBeside(t *testing.T, neighbours func(*house, catalog.Service, payments.Service, users.Service)) *house {
+	t.Helper()
 	m := ordersmodule.New()
 	d := dbtest.Open(t, m.Name, m.Migrations)
 	c, log, b := clock.System(), slog.New(slog.DiscardHandler), bus.NewInProcess()
 	s := &house{Module: m, t: t, bus: b, catalog: catalogtest.NewFake(c), mail: &mailtest.Outbox{}}
-	services := module.NewServices()
-	provide(t, services, catalog.Name, catalog.Service(s.catalog))
-	provide(t, services, payments.Name, payments.Service(paymentstest.NewFake(c)))
-	provide(t, services, users.Name, users.Service(userstest.NewFake(users.User{ID: adaID, Email: "ada@example.com", Name: "Ada"})))
 	s.host = &module.Host{
 		Module: m.Name, Clock: c, Log: log, DB: d, Mail: s.mail, Idempotency: idempotency.New(d, c),
 		Outbox: outbox.New(m.Name, d, b, c, log, outbox.Options{}), Inbox: inbox.New(m.Name, d, c, log, inbox.Options{}),
 	}
-	s.host.Bind(services)
+	neighbours(s, s.catalog, paymentstest.NewFake(c), userstest.NewFake(users.User{ID: adaID, Email: "ada@example.com", Name: "Ada"}))
 	require.NoError(t, m.Start(t.Context(), s.host))
 
 	ctx, stop := context.WithCancel(context.Background())
@@ -91,7 +118,7 @@ func provide[S any](t *testing.T, services *module.Services, name string, servic
 	t.Helper()
 	h := &module.Host{Module: name}
 	h.Bind(services)
-	module.Provide(h, service)
+	module.Provide(h, service, nil)
 }
 
 // buy orders a lamp and waits for it.
@@ -126,7 +153,7 @@ func TestTheModuleSellsAndTells(t *testing.T) {
 		require.NotContains(t, string(e.Data), "London")
 		require.NotContains(t, string(e.Data), "tok_")
 	}
-	service, err := module.Use[orders.Service](s.host, orders.Name)
+	service, err := module.Use(s.host, orders.Name, ordersrpc.NewClient)
 	require.NoError(t, err)
 	got, err := service.GetOrder(t.Context(), orders.GetOrderRequest{ID: o.ID})
 	require.NoError(t, err)
@@ -135,6 +162,28 @@ func TestTheModuleSellsAndTells(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "ada@example.com", letters[0].To)
 	require.Contains(t, letters[0].Text, o.Number)
+}
+
+func TestTheModuleSellsWhereItsNeighboursRunElsewhere(t *testing.T) {
+	t.Parallel()
+	rpctest.Each(t, func(t *testing.T, driver string) {
+		s := startSplit(t, driver)
+		s.catalog.Sell(t, catalog.Offer{SKU: "lamp", Title: "Lamp", Price: money.Money{Amount: 500, Currency: "USD"}, Available: 1})
+		o := s.buy()
+		require.Zero(t, s.catalog.Stock(t, "lamp").Available)
+		letters, err := s.mail.Await(t.Context(), 1)
+		require.NoError(t, err)
+		require.Contains(t, letters[0].Text, o.Number)
+
+		a := s.api.As(adaID).Do(t, http.MethodPost, "/orders", `{"items": [{"sku": "lamp", "quantity": 1}],
+			"shipping_address": {"name": "Ada", "line1": "1", "city": "London", "country": "GB"},
+			"payment": {"method": "card", "token": "tok_approve"}}`, "Prefer", "wait=30")
+		require.Equal(t, http.StatusCreated, a.Status, "%s", a.Body)
+		var second orders.Order
+		a.JSON(t, &second)
+		require.Equal(t, orders.StatusRejected, second.Status)
+		require.Equal(t, "catalog.insufficient_stock", second.Failure.Code)
+	})
 }
 
 func TestTheModuleListensToItsNeighbours(t *testing.T) {

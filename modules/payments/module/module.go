@@ -13,6 +13,7 @@ import (
 	"stoa/modules/payments/internal/provider"
 	"stoa/modules/payments/internal/rest"
 	"stoa/modules/payments/internal/service"
+	"stoa/modules/payments/paymentsrpc"
 	"stoa/platform/bus"
 	"stoa/platform/clock"
 	"stoa/platform/config"
@@ -46,7 +47,7 @@ func (w *wiring) start(_ context.Context, h *module.Host) error {
 	w.service = service.New(service.Options{
 		DB: h.DB, Outbox: h.Outbox, Clock: h.Clock, Log: h.Log, Provider: p, Timeout: w.config.ProviderTimeout, Metrics: h.Metrics,
 	})
-	module.Provide[payments.Service](h, w.service)
+	module.Provide(h, payments.Service(w.service), paymentsrpc.ServeWith(w.config.ProviderTimeout))
 	h.Go("settle", w.service.Settle)
 	return module.On(h, "cancel payment", w.cancel)
 }

@@ -13,6 +13,7 @@ import (
 	"stoa/modules/orders"
 	"stoa/modules/payments"
 	paymentsmodule "stoa/modules/payments/module"
+	"stoa/modules/payments/paymentsrpc"
 	"stoa/platform/bus"
 	"stoa/platform/clock"
 	"stoa/platform/config"
@@ -50,7 +51,7 @@ func start(t *testing.T, b bus.Bus) payments.Service {
 		stop()
 		running.Wait()
 	})
-	service, err := module.Use[payments.Service](h, payments.Name)
+	service, err := module.Use(h, payments.Name, paymentsrpc.NewClient)
 	require.NoError(t, err)
 	return service
 }

@@ -9,14 +9,16 @@ import (
 	"stoa/modules/users"
 	"stoa/modules/users/internal/rest"
 	"stoa/modules/users/internal/service"
+	"stoa/modules/users/usersrpc"
 	"stoa/platform/auth"
+	"stoa/platform/auth/authrpc"
 	"stoa/platform/config"
 	"stoa/platform/module"
 	"stoa/platform/web"
 )
 
 // New gives the users module. It issues access tokens, and is what its own
-// process follows keys and revocations from.
+// process, and by authrpc every other, follows keys and revocations from.
 func New() module.Module {
 	m := &wiring{}
 	return module.Module{
@@ -48,7 +50,10 @@ func (m *wiring) start(ctx context.Context, h *module.Host) error {
 	if err := h.Auth.Verifier.Sync(ctx); err != nil {
 		return err
 	}
-	module.Provide[users.Service](h, m.service)
+	module.Provide(h, users.Service(m.service), usersrpc.Serve)
+	if h.Server != nil {
+		authrpc.Serve(h.Server, m.service)
+	}
 	h.Go("signing keys", keys.Run)
 	h.Go("reset mails", m.service.MailResets)
 	h.Go("pruning", m.service.Prune)

@@ -16,12 +16,16 @@ import (
 
 	"stoa/modules/users"
 	usersmodule "stoa/modules/users/module"
+	"stoa/modules/users/usersrpc"
 	"stoa/platform/auth"
+	"stoa/platform/auth/authrpc"
 	"stoa/platform/clock"
 	"stoa/platform/db/dbtest"
 	"stoa/platform/mail/mailtest"
 	"stoa/platform/module"
 	"stoa/platform/outbox"
+	"stoa/platform/rpc"
+	"stoa/platform/rpc/rpctest"
 	"stoa/platform/web/webtest"
 )
 
@@ -45,6 +49,31 @@ func host(t *testing.T, m module.Module) *module.Host {
 	return h
 }
 
+func TestOtherProcessesFollowTheKeysThatItMadeAndAskItForUsers(t *testing.T) {
+	t.Parallel()
+	rpctest.Each(t, func(t *testing.T, driver string) {
+		m := usersmodule.New()
+		h := host(t, m)
+		l := rpctest.New(t, driver).Start(t, func(s *rpc.Server) {
+			h.Server = s
+			require.NoError(t, m.Start(t.Context(), h))
+		})
+		require.Equal(t, []string{authrpc.Name, users.Name}, l.Server.Modules())
+		elsewhere := auth.NewVerifier(auth.DefaultConfig(), h.Clock, h.Log)
+		elsewhere.Follow(authrpc.NewSource(l.Client))
+		require.NoError(t, elsewhere.Sync(t.Context()))
+		require.NotEmpty(t, elsewhere.JWKS().Keys)
+		require.Equal(t, h.Auth.Verifier.JWKS(), elsewhere.JWKS())
+
+		other := &module.Host{Module: "orders", Remote: l.Client}
+		other.Bind(module.NewServices())
+		service, err := module.Use(other, users.Name, usersrpc.NewClient)
+		require.NoError(t, err)
+		_, err = service.GetAddress(t.Context(), users.GetAddressRequest{UserID: h.Clock.ID(), AddressID: h.Clock.ID()})
+		require.ErrorIs(t, err, users.ErrAddressNotFound)
+	})
+}
+
 func TestTheModuleServesWithTheKeysThatItMade(t *testing.T) {
 	t.Parallel()
 	m := usersmodule.New()
@@ -56,7 +85,7 @@ func TestTheModuleServesWithTheKeysThatItMade(t *testing.T) {
 	require.Equal(t, "keys", filepath.Base(h.Auth.Config.KeysDir))
 	require.Len(t, h.Work(), 3)
 
-	service, err := module.Use[users.Service](h, users.Name)
+	service, err := module.Use(h, users.Name, usersrpc.NewClient)
 	require.NoError(t, err)
 	server := webtest.New(t, m.Name, m.Routes, func(o *webtest.Options) { o.Deps.Clock, o.Deps.Auth = h.Clock, h.Auth.Verifier })
 	require.Equal(t, http.StatusCreated, server.Do(t, http.MethodPost, "/users", `{"email":"ada@example.com","password":"`+good+`","name":"Ada"}`).Status)

@@ -17,35 +17,72 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stoa/platform/bus"
+	"stoa/platform/clock"
 )
 
 // patience is how long something that must happen may take at most.
 const patience = 30 * time.Second
 
+// Harness is a bus of one test's own.
+type Harness struct {
+	// Bus is an instance of it, as a process has one.
+	Bus bus.Bus
+	// Broker is what carries it outside the process, nil where nothing does:
+	// what needs one is then no part of the suite.
+	Broker *Broker
+}
+
+// Broker is what can happen to a bus that is carried outside the process.
+type Broker struct {
+	// Further gives another instance, as another process has one, and what cuts
+	// it off from the broker as a kill does: without a word.
+	Further func(t testing.TB) (b bus.Bus, kill func())
+	// Stop has the broker go away, Start has it come back with what it had.
+	Stop, Start func(t testing.TB)
+	// Wipe has the broker lose everything, what it was told to keep and for whom.
+	Wipe func(t testing.TB)
+}
+
 // Run holds a bus to its promises. Each test asks open for a bus of its own.
-func Run(t *testing.T, open func(t *testing.T) bus.Bus) {
-	tests := map[string]func(t *testing.T, b bus.Bus){
-		"an event arrives as it was":                           testUnchanged,
-		"each consumer gets what it asked for":                 testTypes,
-		"order holds for each aggregate":                       testOrder,
-		"what was not taken is delivered again, in order":      testRedelivery,
-		"a consumer that fails holds up no other":              testOneFails,
-		"a subscription ends":                                  testUnsubscribe,
-		"from outbox to handler, once and in order":            testPipeline,
-		"what a crash left in the outbox is published":         testCrashBeforePublish,
-		"what is published twice takes effect once":            testCrashAfterPublish,
-		"nothing is acknowledged that is not stored":           testNoAcknowledgementWithoutCommit,
-		"a crash between effect and commit repeats the effect": testCrashInHandler,
-		"poison holds up its aggregate and nothing else":       testPoison,
-		"a dead letter is replayed, and what waited follows":   testReplay,
-		"a slow handler holds up nobody":                       testSlow,
-	}
-	for name, test := range tests {
+func Run(t *testing.T, open func(t testing.TB) Harness) {
+	for name, test := range alone {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, open(t))
+			test(t, open(t).Bus)
 		})
 	}
+	if open(t).Broker == nil {
+		return
+	}
+	for name, test := range carried {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := open(t)
+			test(t, h.Bus, h.Broker)
+		})
+	}
+}
+
+// alone is what every bus promises.
+var alone = map[string]func(t *testing.T, b bus.Bus){
+	"an event arrives as it was":                            testUnchanged,
+	"each consumer gets what it asked for":                  testTypes,
+	"order holds for each aggregate":                        testOrder,
+	"what was not taken is delivered again, in order":       testRedelivery,
+	"a consumer that fails holds up no other":               testOneFails,
+	"a subscription ends":                                   testUnsubscribe,
+	"what is published again on purpose is delivered again": testAgain,
+	"what is no event type is refused":                      testBadType,
+	"from outbox to handler, once and in order":             testPipeline,
+	"what a crash left in the outbox is published":          testCrashBeforePublish,
+	"what is published twice takes effect once":             testCrashAfterPublish,
+	"nothing is acknowledged that is not stored":            testNoAcknowledgementWithoutCommit,
+	"a crash between effect and commit repeats the effect":  testCrashInHandler,
+	"poison holds up its aggregate and nothing else":        testPoison,
+	"a dead letter is replayed, and what waited follows":    testReplay,
+	"a slow handler holds up nobody":                        testSlow,
+	"what comes shuffled and repeated is put in order":      testShuffled,
+	"what was sent is published again, and changes nothing": testOutboxReplay,
 }
 
 const (
@@ -62,14 +99,25 @@ func event(aggregate string, n int64, kind string) bus.Event {
 	}
 }
 
-// publish hands events over as a relay does: until they are taken.
-func publish(t *testing.T, b bus.Bus, events ...bus.Event) {
+// until tries again until what is tried succeeds.
+func until(t testing.TB, try func(ctx context.Context) error) {
 	t.Helper()
-	for t.Context().Err() == nil {
-		if b.Publish(t.Context(), events) == nil {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		err := try(ctx)
+		if err == nil || t.Context().Err() != nil {
 			return
 		}
+		require.NoError(t, ctx.Err(), "it does not succeed: %v", err)
+		_ = clock.Sleep(ctx, clock.System(), time.Millisecond)
 	}
+}
+
+// publish hands events over as a relay does: until they are taken.
+func publish(t testing.TB, b bus.Bus, events ...bus.Event) {
+	t.Helper()
+	until(t, func(ctx context.Context) error { return b.Publish(ctx, events) })
 }
 
 // consumer keeps what it is given.
@@ -79,11 +127,15 @@ type consumer struct {
 	seen   map[string]bool
 	came   chan struct{}
 	refuse func(e bus.Event) bool
+	all    bool // keeps what it has had, too
 }
+
+func newConsumer() *consumer { return &consumer{seen: map[string]bool{}, came: make(chan struct{}, 1)} }
 
 func subscribe(t *testing.T, b bus.Bus, name string, refuse func(e bus.Event) bool, types ...string) *consumer {
 	t.Helper()
-	c := &consumer{seen: map[string]bool{}, came: make(chan struct{}, 1), refuse: refuse}
+	c := newConsumer()
+	c.refuse = refuse
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	require.NoError(t, b.Subscribe(ctx, name, types, c.take))
@@ -92,7 +144,8 @@ func subscribe(t *testing.T, b bus.Bus, name string, refuse func(e bus.Event) bo
 
 var errRefused = errors.New("refused")
 
-// take is as an inbox is: it takes all or nothing, and an event once.
+// take is as an inbox is: it takes all or nothing, and an event once, unless
+// it is to take all.
 func (c *consumer) take(_ context.Context, events []bus.Event) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +153,7 @@ func (c *consumer) take(_ context.Context, events []bus.Event) error {
 		return errRefused
 	}
 	for _, e := range events {
-		if !c.seen[e.ID] {
+		if c.all || !c.seen[e.ID] {
 			c.seen[e.ID] = true
 			c.events = append(c.events, e)
 		}
@@ -226,7 +279,7 @@ func testOneFails(t *testing.T, b bus.Bus) {
 }
 
 func testUnsubscribe(t *testing.T, b bus.Bus) {
-	c := &consumer{seen: map[string]bool{}, came: make(chan struct{}, 1)}
+	c := newConsumer()
 	ctx, cancel := context.WithCancel(t.Context())
 	require.NoError(t, b.Subscribe(ctx, "leaving", []string{happened}, c.take))
 	stays := subscribe(t, b, "staying", nil, happened)
@@ -241,5 +294,25 @@ func testUnsubscribe(t *testing.T, b bus.Bus) {
 		if int64(len(c.await(t, 1))) < n {
 			return
 		}
+	}
+}
+
+func testAgain(t *testing.T, b bus.Bus) {
+	counted := newConsumer()
+	counted.all = true
+	require.NoError(t, b.Subscribe(t.Context(), "one", []string{happened}, counted.take))
+	e := event("a", 1, happened)
+	publish(t, b, e)
+	e.Again = "once more"
+	publish(t, b, e)
+	got := counted.await(t, 2)
+	require.Equal(t, []string{"a-1", "a-1"}, ids(got[:2]))
+	require.Empty(t, got[1].Again, "it does not travel")
+}
+
+func testBadType(t *testing.T, b bus.Bus) {
+	for _, kind := range []string{"", "stoa.", "stoa.a.*", "stoa.>", "stoa.a b", "stoa..a", "order_placed"} {
+		require.Error(t, b.Publish(t.Context(), []bus.Event{event("a", 1, kind)}), kind)
+		require.Error(t, b.Subscribe(t.Context(), "one", []string{kind}, newConsumer().take), kind)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -31,11 +30,11 @@ type Happened struct {
 // EventType names the event on the bus.
 func (Happened) EventType() string { return happened }
 
-var diary = fstest.MapFS{"0001_diary.sql": {Data: []byte(`-- +goose Up
+var diary = dbtest.Migration(`-- +goose Up
 CREATE TABLE diary (entry INTEGER PRIMARY KEY AUTOINCREMENT, handler TEXT NOT NULL, aggregate TEXT NOT NULL, sequence BIGINT NOT NULL);
 -- +goose Down
 DROP TABLE diary;
-`)}}
+`)
 
 var (
 	writeDiary = db.NewStatement(`INSERT INTO diary (handler, aggregate, sequence) VALUES ($1, $2, $3)`)
@@ -44,7 +43,7 @@ var (
 
 // module is one end of a bus, with a database of its own.
 type module struct {
-	t      *testing.T
+	t      testing.TB
 	name   string
 	db     *db.DB
 	outbox *outbox.Outbox
@@ -52,7 +51,7 @@ type module struct {
 	wrote  chan struct{}
 }
 
-func newModule(t *testing.T, name string, b bus.Bus) *module {
+func newModule(t testing.TB, name string, b bus.Bus) *module {
 	t.Helper()
 	m := &module{t: t, name: name, db: dbtest.Open(t, name, diary), wrote: make(chan struct{}, 1)}
 	m.reopen(b)
@@ -259,6 +258,7 @@ func testNoAcknowledgementWithoutCommit(t *testing.T, b bus.Bus) {
 	t.Cleanup(cancel)
 	var attempts atomic.Int64
 	taken := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(taken) })
 	require.NoError(t, b.Subscribe(ctx, "to", to.inbox.Types(), func(ctx context.Context, events []bus.Event) error {
 		if attempts.Add(1) <= 3 { // the database is away: the inbox's transaction fails
 			gone, cancel := context.WithCancel(ctx)
@@ -267,7 +267,7 @@ func testNoAcknowledgementWithoutCommit(t *testing.T, b bus.Bus) {
 			require.Error(t, err)
 			return err
 		}
-		defer close(taken)
+		defer tell()
 		return to.inbox.Deliver(ctx, events)
 	}))
 	from.happen("a", 1)
@@ -401,4 +401,82 @@ func testSlow(t *testing.T, b bus.Bus) {
 	require.Empty(t, of("slow", to.diary("first")))
 	close(goOn)
 	require.Equal(t, numbered("slow", 1, 3), of("slow", to.await("first", 53)))
+}
+
+// shuffling is a bus whose subscribers get each batch backwards, with some of
+// what they have had between.
+type shuffling struct{ bus.Bus }
+
+func (s shuffling) Subscribe(ctx context.Context, name string, types []string, deliver func(context.Context, []bus.Event) error) error {
+	var had []bus.Event
+	return s.Bus.Subscribe(ctx, name, types, func(ctx context.Context, events []bus.Event) error {
+		mixed := slices.Clone(events)
+		slices.Reverse(mixed)
+		for i, e := range had {
+			if i%3 == len(had)%3 {
+				mixed = slices.Insert(mixed, i%(len(mixed)+1), e)
+			}
+		}
+		if err := deliver(ctx, mixed); err != nil {
+			return err
+		}
+		had = append(had, events...)
+		return deliver(ctx, had[len(had)/2:])
+	})
+}
+
+func testShuffled(t *testing.T, b bus.Bus) {
+	const aggregates, each = 4, 25
+	from, to := newModule(t, "from", b), newModule(t, "to", b)
+	to.handle("first", nil)
+	to.listen(shuffling{b})
+	for range each {
+		for a := range aggregates {
+			from.happen(fmt.Sprint(a), 1)
+		}
+	}
+	from.relay()
+	list := to.await("first", aggregates*each)
+	require.Len(t, list, aggregates*each)
+	for a := range aggregates {
+		require.Equal(t, numbered(fmt.Sprint(a), 1, each), of(fmt.Sprint(a), list))
+	}
+}
+
+// settled waits until the bus has taken everything.
+func (m *module) settled() {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
+	defer cancel()
+	for {
+		n, err := m.outbox.Backlog(ctx)
+		require.NoError(m.t, err)
+		if n == 0 {
+			return
+		}
+	}
+}
+
+func testOutboxReplay(t *testing.T, b bus.Bus) {
+	from, to := newModule(t, "from", b), newModule(t, "to", b)
+	var calls atomic.Int64
+	to.handle("first", func(bus.Event) error { calls.Add(1); return nil })
+	to.listen(b)
+	from.relay()
+	from.happen("a", 3)
+	to.await("first", 3)
+	from.settled()
+
+	watch := subscribe(t, b, "watch", nil, happened)
+	n, err := from.outbox.Replay(t.Context(), time.Time{}, b)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, n)
+	inOrder(t, watch.await(t, 3))
+	from.happen("a", 1)
+	require.Equal(t, numbered("a", 1, 4), to.await("first", 4))
+	require.EqualValues(t, 4, calls.Load(), "who has had an event knows it")
+
+	n, err = from.outbox.Replay(t.Context(), clock.System().Now().Add(time.Hour), b)
+	require.NoError(t, err)
+	require.Zero(t, n)
 }

@@ -4,7 +4,7 @@ import (
 	"flag"
 	"testing"
 
-	"go.uber.org/goleak"
+	"stoa/platform/rpc/rpctest"
 )
 
 // TestMain has fewer examples drawn than rapid would: each has a database of
@@ -18,5 +18,5 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	goleak.VerifyTestMain(m)
+	rpctest.Main(m)
 }

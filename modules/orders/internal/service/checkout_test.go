@@ -14,6 +14,7 @@ import (
 	"stoa/modules/catalog"
 	"stoa/modules/orders"
 	"stoa/modules/payments"
+	"stoa/platform/db"
 	"stoa/platform/errs"
 	"stoa/platform/saga"
 )
@@ -303,7 +304,11 @@ func TestWhatAnotherProcessSettlesIsFound(t *testing.T) {
 		s.open() // there it takes up what it finds
 		o := <-placed
 		require.Equal(t, orders.StatusConfirmed, o.Status)
-		require.LessOrEqual(t, time.Since(began), 2*time.Second)
+		most := 2 * time.Second
+		if s.db.Dialect() == db.Postgres {
+			most = 12 * time.Second // the lease of who placed it
+		}
+		require.LessOrEqual(t, time.Since(began), most)
 		require.Equal(t, &home, o.ShippingAddress)
 	})
 }
@@ -338,6 +343,9 @@ func TestACrashAnywhereEndsWithAllOrNothing(t *testing.T) {
 
 						s.trace = nil
 						s.open()
+						if s.db.Dialect() == db.Postgres {
+							pass(t, 12*time.Second) // another process might have it, until its lease is over
+						}
 						synctest.Wait()
 						o = s.order(o.ID)
 						require.Equal(t, c.status, o.Status)

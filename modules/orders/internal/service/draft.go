@@ -30,7 +30,7 @@ func (s *Service) draft(ctx context.Context, tx *db.Tx, id, owner string) (*draf
 	if d, ok := tx.Value(draftKey{id}).(*draft); ok {
 		return d, nil
 	}
-	o, err := store.ReadOrder(ctx, tx, id, owner)
+	o, err := store.HoldOrder(ctx, tx, id, owner)
 	if err != nil {
 		return nil, err
 	}

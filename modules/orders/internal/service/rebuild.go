@@ -50,6 +50,11 @@ func (s *Service) rebuild(ctx context.Context, streams [][]store.Event) (grown [
 	var missed []string
 	if err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		missed = nil
+		// What happens to an order while its projection is written would be
+		// overwritten by what was known before.
+		if err := store.HoldOrders(ctx, tx, projections[0].ID, projections[len(projections)-1].ID); err != nil {
+			return err
+		}
 		for _, o := range projections {
 			written, err := store.ReplaceOrder(ctx, tx, &o)
 			if err != nil {

@@ -50,8 +50,9 @@ var (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (cart_id, sku) DO UPDATE SET quantity = excluded.quantity,
 		product_id = excluded.product_id, title = excluded.title, price = excluded.price, currency = excluded.currency`)
 	deleteCartItem = db.NewStatement(`DELETE FROM cart_items WHERE cart_id = $1 AND sku = $2`)
-	sweepCarts     = db.NewStatement(`DELETE FROM carts WHERE id IN (SELECT id FROM carts WHERE expires_at <= $1 LIMIT $2)`)
-	eraseCarts     = db.NewStatement(`DELETE FROM carts WHERE user_id = $1`)
+	sweepCarts     = db.NewStatement(`DELETE FROM carts WHERE id IN (SELECT id FROM carts WHERE expires_at <= $1 LIMIT $2)
+		AND expires_at <= $1`)  // again, for one that was put off while this waited for it
+	eraseCarts = db.NewStatement(`DELETE FROM carts WHERE user_id = $1`)
 )
 
 // InsertCart adds an empty cart.

@@ -67,6 +67,10 @@ const orderColumns = `o.id, o.number, o.user_id, o.status, o.currency, o.items, 
 	o.discount_total, o.total, o.stock, o.payment_status, o.captured, o.refunded, o.refund_ids, o.failure_code, o.failure_message,
 	o.placed_at, o.updated_at, o.version`
 
+// readOne gives every order, or the owner's.
+const readOne = `SELECT ` + orderColumns + `, a.address FROM orders AS o
+	LEFT JOIN shipping_addresses AS a ON a.order_id = o.id WHERE o.id = $1 AND ($2 = '' OR o.user_id = $2)`
+
 const insertColumns = `INSERT INTO orders (id, number, user_id, status, currency, items, subtotal, shipping_total, tax_total,
 	discount_total, total, stock, payment_status, captured, refunded, refund_ids, failure_code, failure_message,
 	placed_at, updated_at, version) `
@@ -87,9 +91,11 @@ var (
 		payment_status = excluded.payment_status, captured = excluded.captured, refunded = excluded.refunded,
 		refund_ids = excluded.refund_ids, failure_code = excluded.failure_code, failure_message = excluded.failure_message,
 		placed_at = excluded.placed_at, updated_at = excluded.updated_at, version = excluded.version`)
-	// readOrder gives every order, or the owner's.
-	readOrder = db.NewStatement(`SELECT ` + orderColumns + `, a.address FROM orders AS o
-		LEFT JOIN shipping_addresses AS a ON a.order_id = o.id WHERE o.id = $1 AND ($2 = '' OR o.user_id = $2)`)
+	readOrder = db.NewStatement(readOne)
+	// holdOrder also keeps others from changing it. SQLite has one writer.
+	holdOrder  = db.NewStatementFor(readOne, readOne+` FOR UPDATE OF o`)
+	holdOrders = db.NewStatementFor(`SELECT id FROM orders WHERE id BETWEEN $1 AND $2 LIMIT 0`,
+		`SELECT id FROM orders WHERE id BETWEEN $1 AND $2 ORDER BY id FOR UPDATE`)
 	insertAddress = db.NewStatement(`INSERT INTO shipping_addresses (order_id, user_id, address)
 		SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM erased_users WHERE user_id = $2)`)
 	eraseAddress = db.NewStatement(`DELETE FROM shipping_addresses WHERE user_id = $1`)
@@ -140,8 +146,27 @@ func ReplaceOrder(ctx context.Context, tx *db.Tx, o *Order) (bool, error) {
 
 // ReadOrder gives an order, where owner is not empty only one of theirs.
 // Errors: orders.ErrOrderNotFound.
-func ReadOrder(ctx context.Context, c db.Conn, id, owner string) (o Order, err error) {
-	err = readOrder.QueryRow(ctx, c, id, owner).Scan(&o.ID, &o.Number, &o.UserID, &o.Status, &o.Currency, &o.Items, &o.Subtotal, &o.ShippingTotal, &o.TaxTotal,
+func ReadOrder(ctx context.Context, c db.Conn, id, owner string) (Order, error) {
+	return scanOrder(readOrder.QueryRow(ctx, c, id, owner))
+}
+
+// HoldOrder is ReadOrder for who is about to change it: nobody else does until
+// the transaction ends. Errors: orders.ErrOrderNotFound.
+func HoldOrder(ctx context.Context, tx *db.Tx, id, owner string) (Order, error) {
+	return scanOrder(holdOrder.QueryRow(ctx, tx, id, owner))
+}
+
+// HoldOrders lets nobody else change orders whose ids are from first to last
+// until the transaction ends.
+func HoldOrders(ctx context.Context, tx *db.Tx, first, last string) error {
+	if _, err := holdOrders.Exec(ctx, tx, first, last); err != nil {
+		return fmt.Errorf("hold orders: %w", err)
+	}
+	return nil
+}
+
+func scanOrder(row db.Row) (o Order, err error) {
+	err = row.Scan(&o.ID, &o.Number, &o.UserID, &o.Status, &o.Currency, &o.Items, &o.Subtotal, &o.ShippingTotal, &o.TaxTotal,
 		&o.DiscountTotal, &o.Total, &o.Stock, &o.PaymentStatus, &o.Captured, &o.Refunded, &o.RefundIDs, &o.FailureCode, &o.FailureMessage,
 		&o.PlacedAt, &o.UpdatedAt, &o.Version, &o.Address)
 	switch {
@@ -205,6 +230,10 @@ func listQuery(c db.Conn, f Filter, limit int) *bun.SelectQuery {
 
 // InsertAddress keeps where an order goes, unless its user was erased.
 func InsertAddress(ctx context.Context, tx *db.Tx, orderID, userID string, a orders.ShippingAddress) error {
+	// An erasure at the same time either is seen here or sees this.
+	if err := tx.LockShared(ctx, "user/"+userID); err != nil {
+		return err
+	}
 	if _, err := insertAddress.Exec(ctx, tx, orderID, userID, db.NewJSON(a)); err != nil {
 		return fmt.Errorf("insert shipping address: %w", err)
 	}
@@ -214,6 +243,9 @@ func InsertAddress(ctx context.Context, tx *db.Tx, orderID, userID string, a ord
 // EraseUser deletes the shipping addresses and carts of a user, for good; the
 // orders stay.
 func EraseUser(ctx context.Context, tx *db.Tx, userID string, now db.Time) error {
+	if err := tx.Lock(ctx, "user/"+userID); err != nil {
+		return err
+	}
 	if _, err := insertErased.Exec(ctx, tx, userID, now); err != nil {
 		return fmt.Errorf("erase user: %w", err)
 	}

@@ -17,7 +17,7 @@ import (
 // TestNoListReadsAllOrders asks SQLite how it answers the lists.
 func TestNoListReadsAllOrders(t *testing.T) {
 	t.Parallel()
-	d := dbtest.Open(t, orders.Name, ordersmigrations.FS)
+	d := dbtest.OpenSQLite(t, orders.Name, ordersmigrations.FS)
 	now := db.NewTime(time.Now())
 	last := store.Position{PlacedAt: now, ID: "x"}
 	for name, f := range map[string]store.Filter{
@@ -36,7 +36,7 @@ func TestNoListReadsAllOrders(t *testing.T) {
 
 func TestNoStatementReadsAWholeTable(t *testing.T) {
 	t.Parallel()
-	d := dbtest.Open(t, orders.Name, ordersmigrations.FS)
+	d := dbtest.OpenSQLite(t, orders.Name, ordersmigrations.FS)
 	for name, query := range map[string]string{
 		"expired carts":  "SELECT id FROM carts WHERE expires_at <= 1 LIMIT 500",
 		"a user's carts": "DELETE FROM carts WHERE user_id = 'u' AND user_id <> ''",

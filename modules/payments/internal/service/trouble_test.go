@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	paymentsmigrations "stoa/migrations/payments"
 	"stoa/modules/payments"
@@ -21,6 +20,7 @@ import (
 	"stoa/modules/payments/internal/service"
 	"stoa/platform/clock"
 	"stoa/platform/db"
+	"stoa/platform/rpc/rpctest"
 )
 
 func sorted(list []string) []string {
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		victim(path)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	rpctest.Main(m)
 }
 
 func TestProviderThatDoesNotAnswerIsGivenUp(t *testing.T) {

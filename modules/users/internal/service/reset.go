@@ -61,6 +61,9 @@ func (s *Service) ChangePassword(ctx context.Context, r ChangePasswordRequest) e
 		return err
 	}
 	return s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := store.HoldUser(ctx, tx, u.ID); err != nil {
+			return err
+		}
 		// Another change may have been faster; then the password that was proven
 		// is no longer the account's.
 		if ok, err := store.SetPassword(ctx, tx, u.ID, u.PasswordHash, hash, 0); err != nil || !ok {
@@ -120,7 +123,8 @@ func (s *Service) ResetPassword(ctx context.Context, token, newPassword string) 
 	}
 	secret := hashSecret(token)
 	// A hash is dear: not for a token that is none.
-	if _, ok, err := store.ResetTokenUser(ctx, s.DB.Read(), secret, s.Clock.Now()); err != nil || !ok {
+	owner, ok, err := store.ResetTokenUser(ctx, s.DB.Read(), secret, s.Clock.Now())
+	if err != nil || !ok {
 		if err == nil {
 			err = users.ErrResetNotFound
 		}
@@ -131,6 +135,9 @@ func (s *Service) ResetPassword(ctx context.Context, token, newPassword string) 
 		return err
 	}
 	return s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := store.HoldUser(ctx, tx, owner); err != nil {
+			return err
+		}
 		id, ok, err := store.TakeResetToken(ctx, tx, secret, s.Clock.Now())
 		if err != nil {
 			return err

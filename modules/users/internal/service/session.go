@@ -130,7 +130,8 @@ func (s *Service) prove(ctx context.Context, a attempt) (better string, err erro
 func (s *Service) Refresh(ctx context.Context, token string) (Session, error) {
 	hash := hashSecret(token)
 	// What is no token of ours is refused without taking a place among those who write.
-	if _, known, err := store.FindRefresh(ctx, s.DB.Read(), hash); err != nil || !known {
+	seen, known, err := store.FindRefresh(ctx, s.DB.Read(), hash)
+	if err != nil || !known {
 		if err == nil {
 			err = users.ErrInvalidRefreshToken
 		}
@@ -141,8 +142,11 @@ func (s *Service) Refresh(ctx context.Context, token string) (Session, error) {
 		u  *store.User
 		id string
 	)
-	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		u = nil
+		if err := store.HoldUser(ctx, tx, seen.UserID); err != nil {
+			return err
+		}
 		now := s.Clock.Now()
 		sessionID, ok, err := store.SpendRefresh(ctx, tx, hash, now)
 		if err != nil {
@@ -183,6 +187,9 @@ func (s *Service) reused(ctx context.Context, tx *db.Tx, hash string, now time.T
 // SignOut ends the session that somebody is signed in with.
 func (s *Service) SignOut(ctx context.Context, id auth.Identity) error {
 	return s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := store.HoldUser(ctx, tx, id.UserID); err != nil {
+			return err
+		}
 		return s.endSession(ctx, tx, id.UserID, id.SessionID)
 	})
 }

@@ -32,6 +32,9 @@ func scanAddress(row interface{ Scan(dest ...any) error }) (a users.Address, err
 // InsertAddress adds an address of a user who has fewer than limit; else, and
 // where the user is gone, it reports false.
 func InsertAddress(ctx context.Context, tx *db.Tx, userID string, a users.Address, limit int) (bool, error) {
+	if err := HoldUser(ctx, tx, userID); err != nil {
+		return false, err
+	}
 	if err := keepOneDefault(ctx, tx, userID, a); err != nil {
 		return false, err
 	}
@@ -44,6 +47,9 @@ func InsertAddress(ctx context.Context, tx *db.Tx, userID string, a users.Addres
 
 // UpdateAddress replaces an address of a user. Errors: users.ErrAddressNotFound.
 func UpdateAddress(ctx context.Context, tx *db.Tx, userID string, a users.Address) error {
+	if err := HoldUser(ctx, tx, userID); err != nil {
+		return err
+	}
 	if err := keepOneDefault(ctx, tx, userID, a); err != nil {
 		return err
 	}

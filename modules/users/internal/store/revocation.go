@@ -31,6 +31,11 @@ var (
 // InsertRevocations records revocations, at now by a clock that does not run
 // back: never before one that was recorded earlier. It gives them as recorded.
 func InsertRevocations(ctx context.Context, tx *db.Tx, now time.Time, list []Revocation) ([]Revocation, error) {
+	// One that is recorded later must not be seen sooner: whoever asks for those
+	// since the last that it saw would miss the other.
+	if err := tx.Lock(ctx, "revocations"); err != nil {
+		return nil, err
+	}
 	var latest db.Time
 	if err := latestRevocation.QueryRow(ctx, tx).Scan(&latest); err != nil {
 		return nil, fmt.Errorf("read revocations: %w", err)

@@ -27,6 +27,9 @@ var (
 // InsertSession begins a session of an account that is active and still of this
 // epoch; else it reports false.
 func InsertSession(ctx context.Context, tx *db.Tx, id, userID string, epoch int64, now, expires time.Time) (bool, error) {
+	if err := HoldUser(ctx, tx, userID); err != nil {
+		return false, err
+	}
 	n, err := db.Affected(insertSession.Exec(ctx, tx, id, userID, epoch, db.NewTime(now), db.NewTime(expires)))
 	if err != nil {
 		return false, fmt.Errorf("insert session: %w", err)

@@ -61,8 +61,8 @@ var (
 	insertUser = db.NewStatement(`INSERT INTO users (` + userColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
 	userByID   = db.NewStatement(`SELECT ` + userColumns + ` FROM users WHERE id = $1`)
 	userByKey  = db.NewStatement(`SELECT ` + userColumns + ` FROM users WHERE email_key = $1`)
-	// An update that changes nothing holds the row until the transaction ends,
-	// on every database.
+	// An update that changes nothing holds the row until the transaction ends, on
+	// every database, also against who knows nothing of HoldUser.
 	lockUser   = db.NewStatement(`UPDATE users SET version = version WHERE id = $1 RETURNING ` + userColumns)
 	updateUser = db.NewStatement(`UPDATE users SET name = $2, is_staff = $3, is_admin = $4, status = $5, epoch = $6, version = $7, updated_at = $8 WHERE id = $1`)
 	deleteUser = db.NewStatement(`DELETE FROM users WHERE id = $1`)
@@ -94,9 +94,19 @@ func UserByEmail(ctx context.Context, c db.Conn, key string) (*User, error) {
 	return one(userByKey.QueryRow(ctx, c, key))
 }
 
+// HoldUser keeps others from changing an account, or anything that belongs to
+// it, until the transaction ends: what is decided by what it reads after this
+// stays right.
+func HoldUser(ctx context.Context, tx *db.Tx, id string) error {
+	return tx.Lock(ctx, "user/"+id)
+}
+
 // LockUser finds an account that nobody else changes until the transaction
 // ends. Errors: users.ErrUserNotFound.
 func LockUser(ctx context.Context, tx *db.Tx, id string) (*User, error) {
+	if err := HoldUser(ctx, tx, id); err != nil {
+		return nil, err
+	}
 	return one(lockUser.QueryRow(ctx, tx, id))
 }
 

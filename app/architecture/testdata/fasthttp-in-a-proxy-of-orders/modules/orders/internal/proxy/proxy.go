@@ -1,0 +1,5 @@
+package proxy
+
+import (
+	_ "github.com/valyala/fasthttp"
+)

@@ -1,0 +1,5 @@
+package proxy
+
+import (
+	_ "stoa/modules/catalog"
+)

@@ -1,0 +1,9 @@
+package ordersrpc_test
+
+import (
+	"testing"
+
+	"stoa/platform/rpc/rpctest"
+)
+
+func TestMain(m *testing.M) { rpctest.Main(m) }

@@ -1,0 +1,9 @@
+package usersrpc_test
+
+import (
+	"testing"
+
+	"stoa/platform/rpc/rpctest"
+)
+
+func TestMain(m *testing.M) { rpctest.Main(m) }

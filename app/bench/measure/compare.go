@@ -114,7 +114,7 @@ func telemetry(ctx context.Context, b *Bench, g *report.Group) (err error) {
 // split compares a gateway and a process a module with one process.
 func split(ctx context.Context, b *Bench, g *report.Group) (err error) {
 	goal := report.AtMost(2)
-	if !b.Accepts(ctx, append([]string{"modules=gateway"}, rig.SplitSettings...)...) {
+	if !b.Accepts(ctx, append([]string{"modules=gateway", "nats.embedded=true"}, rig.SplitSettings...)...) {
 		why := "this binary has no gateway"
 		g.Rows = append(g.Rows,
 			report.Skip("split.reads", "product by id: cost split ÷ one process", "÷", goal, why),

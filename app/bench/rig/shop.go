@@ -110,6 +110,11 @@ func (r *Rig) begin(ctx context.Context, members [][]string) (_ *Shop, err error
 		}
 		s.processes = append(s.processes, p)
 		s.Addr = addrs[i]
+		if i == 0 { // the others look for the broker within it
+			if err := s.ready(ctx, p, addrs[0]); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for i, p := range s.processes {
 		if err := s.ready(ctx, p, addrs[i]); err != nil {

@@ -68,6 +68,7 @@ func Groups() []Group {
 		{"products", "Reading products", products},
 		{"orders", "Placing orders on SQLite", orders},
 		{"postgres", "Placing orders on PostgreSQL", postgres},
+		{"events", "Events", events},
 		{"import", "Importing products", imports},
 		{"start", "Starting, memory, size", starts},
 		{"telemetry", "Telemetry", telemetry},

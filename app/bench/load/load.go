@@ -177,7 +177,7 @@ func (l *Load) connection(ctx context.Context, c clock.Clock, number int, from, 
 		if err := l.Check(answer.StatusCode(), answer.Body()); err != nil {
 			return err
 		}
-		if !began.Before(from) && !ended.After(until) {
+		if !ended.Before(from) && !ended.After(until) {
 			h.Record(ended.Sub(began))
 		}
 		if answer.ConnectionClose() {

@@ -81,7 +81,7 @@ func Groups() []Group {
 // Measure runs a group.
 func (b *Bench) Measure(ctx context.Context, g Group) (report.Group, error) {
 	began := b.Clock.Now()
-	made := report.Group{Name: g.Name, Title: g.Title, Commit: b.Commit, Date: began.Truncate(time.Second), Rounds: b.Rounds, Round: b.Round}
+	made := report.Group{Name: g.Name, Title: g.Title, Commit: b.Commit, Date: began.Truncate(time.Second), Rounds: b.Rounds, Round: b.Round, Busy: report.LoadAverage()}
 	if err := errors.Join(g.measure(ctx, b, &made), b.Tidy()); err != nil {
 		return made, fmt.Errorf("%s: %w", g.Name, err)
 	}
@@ -162,7 +162,7 @@ func (a *asked) quantiles(name string, q float64) report.Series {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func megabytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }
+func megabytes(bytes int64) float64 { return float64(bytes) / 1e6 }
 
 // repeat asks for the same again and again.
 func repeat(request []byte) func(int, int) []byte { return func(int, int) []byte { return request } }

@@ -83,15 +83,17 @@ func (b *Bench) growOrders(ctx context.Context, g *report.Group) (err error) {
 	memory := report.Line{Name: "memory"}
 	for _, n := range b.Sizes.Orders {
 		began := b.Clock.Now()
-		data := placed
-		if times := n / b.Sizes.Orders[0]; times > 1 {
-			if data, err = b.Multiply(ctx, placed, times); err != nil {
-				return err
+		history := func(ctx context.Context, times int) (string, error) {
+			if times > 1 {
+				return b.Multiply(ctx, placed, times)
 			}
-			b.say("%d orders made of %d in %s", n, b.Sizes.Orders[0], b.Clock.Now().Sub(began).Round(time.Second))
-		} else if data, err = b.Copy(placed); err != nil {
+			return b.Copy(placed)
+		}
+		data, err := history(ctx, n/b.Sizes.Orders[0])
+		if err != nil {
 			return err
 		}
+		b.say("%d orders made of %d in %s", n, b.Sizes.Orders[0], b.Clock.Now().Sub(began).Round(time.Second))
 		shop, err := b.Serve(ctx, data)
 		if err != nil {
 			return err

@@ -46,3 +46,15 @@ func (m Machine) String() string {
 	}
 	return text
 }
+
+// LoadAverage is how many processes wanted a processor in the last minute; 0
+// where the system does not tell.
+func LoadAverage() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	load, _ := strconv.ParseFloat(first, 64)
+	return load
+}

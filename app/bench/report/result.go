@@ -37,7 +37,7 @@ type Group struct {
 	Date   time.Time     `json:"date"`
 	Took   time.Duration `json:"took_ns"`
 	Rounds int           `json:"rounds"`
-	Round  time.Duration `json:"round_ns"` // how long each was
+	Round  time.Duration `json:"round_ns"`               // how long each was
 	Busy   float64       `json:"load_average,omitempty"` // of the machine before; more than nothing disturbed this
 	Rows   []Row         `json:"rows"`
 	Charts []Chart       `json:"charts,omitempty"`

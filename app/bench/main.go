@@ -129,6 +129,9 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	if *quick {
 		b.Sizes = measure.Quick
+		if *to == measured { // those figures are no company for full ones
+			*to = "bin/bench-quick.json"
+		}
 	}
 	return measureAll(ctx, b, groups, *to, out)
 }

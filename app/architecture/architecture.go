@@ -144,6 +144,12 @@ type arrow struct {
 // vocabulary is what a contract may speak with, besides the standard library.
 var vocabulary = []string{"errs", "money"}
 
+// isBench tells whether a room is one of the benchmarks, which build what the
+// shop is compared with from the same libraries.
+func isBench(r room) bool {
+	return r.layer == "app" && (r.name == "bench" || strings.HasPrefix(r.name, "bench/"))
+}
+
 func isPlatform(r room) bool { return r.layer == "platform" }
 
 func own(from, to room, layers ...string) bool {
@@ -153,11 +159,13 @@ func own(from, to room, layers ...string) bool {
 // arrows are the house's, one for each layer.
 var arrows = []arrow{
 	{"command", "cmd", func(_, to room) bool {
-		return to.layer == "app" || to.layer == "wiring" || isPlatform(to) && to.name == "module"
+		return to.layer == "app" && !isBench(to) || to.layer == "wiring" || isPlatform(to) && to.name == "module"
 	},
 		"a command only hands modules' wirings to app"},
 	{"composition", "app", func(_, to room) bool { return isPlatform(to) || to.layer == "app" || to.layer == "configs" },
 		"app composes what it is handed and knows no module"},
+	{"benchmark", "app", func(from, to room) bool { return isBench(from) || !isBench(to) },
+		"benchmarks look at the shop from outside; what they compare it with is no part of it"},
 	{"platform", "platform", func(_, to room) bool { return isPlatform(to) || to.layer == "migrations" && to.module == "platform" },
 		"platform is what modules stand on and knows none of them"},
 	{"contract", "root", func(_, to room) bool { return isPlatform(to) && slices.Contains(vocabulary, to.name) },
@@ -200,8 +208,10 @@ func inPlatform(names ...string) func(room) bool {
 	return func(from room) bool { return from.layer == "platform" && slices.Contains(names, from.name) }
 }
 
-func either(a, b func(room) bool) func(room) bool {
-	return func(r room) bool { return a(r) || b(r) }
+func either(rooms ...func(room) bool) func(room) bool {
+	return func(r room) bool {
+		return slices.ContainsFunc(rooms, func(is func(room) bool) bool { return is(r) })
+	}
 }
 
 func inLayer(layer string) func(room) bool {
@@ -209,11 +219,11 @@ func inLayer(layer string) func(room) bool {
 }
 
 var libraries = []library{
-	{"fiber", "github.com/gofiber/", either(inPlatform("web", "rpc"), inLayer("rest")), "Fiber lives in platform/web, platform/rpc and rest packages"},
-	{"fasthttp", "github.com/valyala/fasthttp", either(either(inPlatform("web", "rpc"), inLayer("rest")), inLayer("proxy")), "fasthttp lives where Fiber does, and in the gateway's proxy"},
+	{"fiber", "github.com/gofiber/", either(inPlatform("web", "rpc"), inLayer("rest"), isBench), "Fiber lives in platform/web, platform/rpc and rest packages"},
+	{"fasthttp", "github.com/valyala/fasthttp", either(inPlatform("web", "rpc"), inLayer("rest"), inLayer("proxy"), isBench), "fasthttp lives where Fiber does, and in the gateway's proxy"},
 	{"huma", "github.com/danielgtaylor/huma", either(inPlatform("web"), inLayer("rest")), "Huma lives in platform/web and rest packages"},
 	{"bun", "github.com/uptrace/bun", either(inPlatform("db", "outbox"), inLayer("store")), "bun lives in platform/db, platform/outbox and stores"},
-	{"sqlite", "modernc.org/sqlite", inPlatform("db"), "the SQLite driver lives in platform/db"},
+	{"sqlite", "modernc.org/sqlite", either(inPlatform("db"), isBench), "the SQLite driver lives in platform/db"},
 	{"pgx", "github.com/jackc/pgx", inPlatform("db"), "the PostgreSQL driver lives in platform/db"},
 	{"nats", "github.com/nats-io/", inPlatform("broker", "bus", "rpc", "directory"), "NATS lives in platform/broker, platform/bus, platform/rpc and platform/directory"},
 	{"koanf", "github.com/knadh/koanf", inPlatform("config"), "koanf lives in platform/config"},

@@ -41,7 +41,20 @@ var encoding = json.JoinOptions(
 	jsontext.AllowInvalidUTF8(true),
 )
 
-func encode(w io.Writer, v any) error { return json.MarshalWrite(w, v, encoding) }
+// Written is an answer's body that may have been written before. JSON gives its
+// text, as this package would write it, which goes out as it is; the encoder
+// would look at every byte of it again. Where it gives nil, the value is encoded.
+type Written interface{ JSON() []byte }
+
+func encode(w io.Writer, v any) error {
+	if written, ok := v.(Written); ok {
+		if text := written.JSON(); text != nil {
+			_, err := w.Write(text)
+			return err
+		}
+	}
+	return json.MarshalWrite(w, v, encoding)
+}
 
 // decode reads a body that has been judged already into the type of a handler's
 // input. What the schema could not see (a number too large for its type, say)

@@ -100,8 +100,11 @@ type productAnswer struct {
 // productBody is a product, or the JSON of one.
 type productBody struct {
 	product catalog.Product
-	text    jsontext.Value
+	text    []byte
 }
+
+// JSON gives the text where there is one.
+func (b productBody) JSON() []byte { return b.text }
 
 // MarshalJSONTo writes the product.
 func (b productBody) MarshalJSONTo(e *jsontext.Encoder) error {
@@ -129,10 +132,17 @@ type productListBody struct {
 
 // MarshalJSONTo writes the page.
 func (b productListBody) MarshalJSONTo(e *jsontext.Encoder) error {
-	if b.views == nil {
-		return json.MarshalEncode(e, web.List[catalog.Product]{Items: b.products, NextCursor: b.next})
+	if text := b.JSON(); text != nil {
+		return e.WriteValue(text)
 	}
-	// In one piece: the encoder looks at each value it is given twice over.
+	return json.MarshalEncode(e, web.List[catalog.Product]{Items: b.products, NextCursor: b.next})
+}
+
+// JSON gives the text of the page where it is one of texts.
+func (b productListBody) JSON() []byte {
+	if b.views == nil {
+		return nil
+	}
 	size := 64 + len(b.next)
 	for _, v := range b.views {
 		size += len(v.JSON) + 1
@@ -148,7 +158,7 @@ func (b productListBody) MarshalJSONTo(e *jsontext.Encoder) error {
 	if b.next != "" {
 		text = append(text, `,"next_cursor":"`+b.next+`"`...) // base64url needs no escapes
 	}
-	return e.WriteValue(append(text, '}'))
+	return append(text, '}')
 }
 
 // Schema is that of a list of products.

@@ -1,0 +1,4 @@
+// Package app measures itself.
+package app
+
+import _ "stoa/app/bench/load"

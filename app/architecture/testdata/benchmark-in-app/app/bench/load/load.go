@@ -1,0 +1,2 @@
+// Package load is of the benchmarks.
+package load

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/nats-io/nats.go"
-
 	"stoa/platform/auth/authrpc"
 	"stoa/platform/broker"
 	"stoa/platform/bus"
@@ -53,12 +51,12 @@ func openNetwork(ctx context.Context, plan *plan, p parts, serving bool) (n *net
 		return nil, err
 	}
 	n.closers = append(n.closers, n.broker.Close)
-	if n.directory, err = directory.Open(s.Directory, n.conn(), p.clock, p.log); err != nil {
+	if n.directory, err = directory.Open(s.Directory, n.broker.Conn(), p.clock, p.log); err != nil {
 		return nil, err
 	}
 	n.closers = append(n.closers, n.directory.Close)
 	if n.client, err = rpc.NewClient(s.RPC, rpc.ClientDeps{
-		Clock: p.clock, Log: p.log, Metrics: p.metrics, Directory: n.directory, Conn: n.conn(),
+		Clock: p.clock, Log: p.log, Metrics: p.metrics, Directory: n.directory, Conn: n.broker.Conn(),
 	}); err != nil {
 		return nil, err
 	}
@@ -66,22 +64,20 @@ func openNetwork(ctx context.Context, plan *plan, p parts, serving bool) (n *net
 	if !serving {
 		return n, nil
 	}
-	stream, err := bus.NewJetStream(n.conn(), s.Bus, p.clock, p.log, p.metrics)
+	stream, err := bus.NewJetStream(n.broker.Conn(), s.Bus, p.clock, p.log, p.metrics)
 	if err != nil {
 		return nil, err
 	}
 	n.bus = stream
 	n.closers = append(n.closers, stream.Close)
 	n.server = rpc.NewServer(s.RPC, rpc.ServerDeps{
-		Clock: p.clock, Log: p.log, Metrics: p.metrics, Directory: n.directory, Conn: n.conn(),
+		Clock: p.clock, Log: p.log, Metrics: p.metrics, Directory: n.directory, Conn: n.broker.Conn(),
 	})
 	if err := n.server.Listen(ctx); err != nil {
 		return nil, fmt.Errorf("rpc.addr: %w", err)
 	}
 	return n, nil
 }
-
-func (n *network) conn() *nats.Conn { return n.broker.Conn() }
 
 // lend gives a module what it may use of the network.
 func (n *network) lend(h *module.Host) {
@@ -122,9 +118,9 @@ func (n *network) serve(public net.Addr) error {
 		return nil
 	}
 	s := n.settings
-	i := directory.Instance{Version: version, Weight: s.Directory.Weight, HTTP: directory.Reachable(s.Directory, n.conn(), public)}
+	i := directory.Instance{Version: version, Weight: s.Directory.Weight, HTTP: directory.Reachable(s.Directory, n.broker.Conn(), public)}
 	if bound := n.server.Addr(); bound != nil {
-		i.RPC = directory.Reachable(s.Directory, n.conn(), bound)
+		i.RPC = directory.Reachable(s.Directory, n.broker.Conn(), bound)
 	}
 	if err := n.server.Announce(i, n.public...); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -100,7 +101,7 @@ func devSplit(ctx context.Context, out io.Writer, s *settings, modules []module.
 		if name != gateway {
 			args = append(args, "--front", "http://"+reachable(front))
 		}
-		for _, set := range splitSettings(name, nats.URL()) {
+		for _, set := range splitSettings(name, nats.URL(), names) {
 			args = append(args, "--set", set)
 		}
 		return child{name, func() *exec.Cmd { return exec.Command(self, args...) }}
@@ -138,11 +139,13 @@ func devSplit(ctx context.Context, out io.Writer, s *settings, modules []module.
 
 // splitSettings is what a process of a split shop on one machine is told, over
 // all else.
-func splitSettings(name, broker string) []string {
+func splitSettings(name, broker string, all []string) []string {
 	set := []string{
 		"modules=" + name, "bus.driver=" + bus.DriverNATS, "nats.url=" + broker, "nats.embedded=false",
 		"directory.driver=nats", "rpc.driver=http", "rpc.addr=127.0.0.1:0",
 	}
+	behind := slices.DeleteFunc(slices.Clone(all), func(n string) bool { return n == gateway })
+	set = append(set, "gateway.modules="+strings.Join(behind, ","))
 	if name != gateway {
 		set = append(set, "http.addr=127.0.0.1:0", "ops.addr=127.0.0.1:0", "http.trusted_proxies=127.0.0.1/32")
 	}

@@ -46,7 +46,7 @@ func (s Split) Start(t testing.TB, dir string, set ...string) Shop {
 		f := &fleet{command: s.Command}
 		common := slices.Concat([]string{
 			"data.dir=" + dir, "bus.driver=nats", "nats.url=nats://" + freeAddress(t), "rpc.addr=127.0.0.1:0",
-			"http.trusted_proxies=127.0.0.1/32",
+			"http.trusted_proxies=127.0.0.1/32", "gateway.modules=users,catalog,orders,payments",
 		}, given, set)
 		for i, m := range s.Members {
 			own := slices.Clone(common)

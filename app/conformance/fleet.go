@@ -79,6 +79,8 @@ type fleet struct {
 func (f *fleet) URL() string    { return f.front.URL() }
 func (f *fleet) OpsURL() string { return f.front.OpsURL() }
 
+func (f *fleet) processes() []*process { return f.members }
+
 func (f *fleet) Output() string {
 	var all strings.Builder
 	for _, p := range f.members {

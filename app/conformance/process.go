@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -47,6 +48,7 @@ type starter interface {
 	Shop
 	run() error
 	end(signal syscall.Signal) int
+	processes() []*process
 }
 
 // begin runs a shop and has it end with the test. Between finding a free port
@@ -63,7 +65,9 @@ func begin[S starter](t testing.TB, make func() S) S {
 		t.Cleanup(func() {
 			s.end(syscall.SIGKILL)
 			if t.Failed() {
-				t.Logf("the shop at %s last printed:\n%s", s.URL(), tail(s.Output(), 6000))
+				for _, p := range s.processes() {
+					t.Logf("%s at %s last printed:\n%s", filepath.Base(p.binary), p.addr, tail(p.unasked(), 6000))
+				}
 			}
 		})
 		require.NoError(t, err)
@@ -96,6 +100,19 @@ type process struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
+}
+
+func (s *process) processes() []*process { return []*process{s} }
+
+// unasked is what the process printed less the requests that it served.
+func (s *process) unasked() string {
+	var b strings.Builder
+	for l := range strings.Lines(s.Output()) {
+		if !strings.Contains(l, `"msg":"request"`) {
+			b.WriteString(l)
+		}
+	}
+	return b.String()
 }
 
 // newProcess gives a process that has not begun, on addresses of its own. Each

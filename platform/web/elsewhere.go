@@ -116,6 +116,17 @@ func (s *Server) passOn(r *request, t *table) bool {
 	return true
 }
 
+// nowhere is why there is nothing at an address: while it is not known what
+// other processes serve, nobody can say that there is not.
+func (s *Server) nowhere(r *request) error {
+	if e := s.elsewhere.Load(); e != nil && strings.HasPrefix(string(r.http.URI().PathOriginal()), Base+"/") {
+		if err := e.to.Ready(r.ctx); err != nil {
+			return err
+		}
+	}
+	return ErrRouteNotFound
+}
+
 // refuseMethod answers a request whose path is known to another process, but
 // not with that method, as a process answers one of its own.
 func (s *Server) refuseMethod(r *request, found [len(methods)]*operation) bool {

@@ -229,7 +229,7 @@ func (s *Server) refuse(c *fiber.Ctx, err error) error {
 	}
 	switch e.Code {
 	case http.StatusNotFound:
-		r.fail(ErrRouteNotFound)
+		r.fail(s.nowhere(r))
 	case http.StatusMethodNotAllowed:
 		r.template = noRoute // and yet the path may hold a secret
 		c.Append(fiber.HeaderAllow, http.MethodOptions)

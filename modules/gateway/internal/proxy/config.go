@@ -14,7 +14,7 @@ type Config struct {
 	IdleTimeout     time.Duration        `koanf:"idle_timeout" min:"1ms" usage:"how long a connection to an instance is kept unused; less than http.idle_timeout of the modules"`
 	Connections     int                  `koanf:"connections" min:"1" usage:"connections to one process at most, one for each request that it works on"`
 	BreakerFailures int                  `koanf:"breaker_failures" min:"1" usage:"requests to a module that fail in a row before it is left alone for a while"`
-	BreakerDelay    time.Duration        `koanf:"breaker_delay" min:"1ms" usage:"how long it is left alone; then one request tries it"`
+	BreakerDelay    time.Duration        `koanf:"breaker_delay" min:"1ms" usage:"how long it is left alone; then as many requests try it"`
 	Refresh         time.Duration        `koanf:"refresh" min:"10ms" usage:"how often modules are asked for their routes; they are too whenever an instance comes or goes"`
 	Modules         []string             `koanf:"modules" usage:"modules whose routes must be known before this is ready; empty is any"`
 }

@@ -194,8 +194,11 @@ func (p *Proxy) upstream(name string) *upstream {
 	}
 	m = &upstream{
 		proxy: p, name: name, pool: directory.NewPool(p.deps.Directory, name, p.cfg.Balancer, p.deps.Clock),
+		// Several try at once whether it is well again: one alone may be a request
+		// that takes its time, and the first that is answered says enough.
 		breaker: circuitbreaker.NewBuilder[any]().
-			WithFailureThreshold(uint(p.cfg.BreakerFailures)).WithDelay(p.cfg.BreakerDelay).WithSuccessThreshold(1).Build(),
+			WithFailureThreshold(uint(p.cfg.BreakerFailures)).WithDelay(p.cfg.BreakerDelay).
+			WithSuccessThresholdRatio(1, uint(p.cfg.BreakerFailures)).Build(),
 	}
 	if p.tries != nil {
 		for i, outcome := range outcomes {

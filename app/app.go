@@ -90,6 +90,7 @@ func Command(modules ...module.Module) *cobra.Command {
 		topologyCommand(modules, &f),
 		eventsCommand(modules, &f),
 		migrateCommand(modules, &f),
+		dataCommand(modules, &f),
 		configCommand(modules, &f),
 		openapiCommand(modules, &f),
 		versionCommand(),

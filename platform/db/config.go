@@ -87,7 +87,7 @@ func (c *Config) Dialect(module string) Dialect {
 // Describe says where a module keeps its data, without credentials.
 func (c *Config) Describe(module, dataDir string) string {
 	if c.Dialect(module) == SQLite {
-		return "SQLite " + file(module, dataDir)
+		return "SQLite " + c.File(module, dataDir)
 	}
 	u, err := url.Parse(c.url(module))
 	if err != nil {
@@ -96,8 +96,8 @@ func (c *Config) Describe(module, dataDir string) string {
 	return fmt.Sprintf("PostgreSQL %s%s, schema %s", u.Host, u.Path, module)
 }
 
-// file is the database of a module on SQLite.
-func file(module, dataDir string) string { return filepath.Join(dataDir, module+".db") }
+// File is where a module keeps its data on SQLite.
+func (c *Config) File(module, dataDir string) string { return filepath.Join(dataDir, module+".db") }
 
 // Open opens the database of a module where the configuration has it.
 func (c *Config) Open(ctx context.Context, module, dataDir string, o Options) (*DB, error) {
@@ -105,7 +105,7 @@ func (c *Config) Open(ctx context.Context, module, dataDir string, o Options) (*
 	o.Acquire, o.Connect = c.ConnectTimeout, c.ConnectTimeout
 	o.Statement, o.LockWait = c.StatementTimeout, c.LockTimeout
 	if c.Dialect(module) == SQLite {
-		return OpenSQLite(ctx, module, file(module, dataDir), o)
+		return OpenSQLite(ctx, module, c.File(module, dataDir), o)
 	}
 	return OpenPostgres(ctx, module, c.url(module), o)
 }

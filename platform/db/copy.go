@@ -129,12 +129,12 @@ func copiedTables(ctx context.Context, source Conn, target *Tx) ([]*table, error
 		}); err != nil {
 			return nil, err
 		}
-		if missing := slices.ContainsFunc(t.columns, func(c column) bool { return !known[c.name] }); missing {
-			derived := slices.ContainsFunc(t.columns, func(c column) bool { return c.kind == "tsvector" })
-			if derived || len(known) == 0 { // or the files' own on the one kind
-				all = slices.DeleteFunc(all, func(other *table) bool { return other == t })
-				continue
-			}
+		derived := slices.ContainsFunc(t.columns, func(c column) bool { return c.kind == "tsvector" })
+		if derived || len(known) == 0 { // or it is of the one kind only
+			all = slices.DeleteFunc(all, func(other *table) bool { return other == t })
+			continue
+		}
+		if slices.ContainsFunc(t.columns, func(c column) bool { return !known[c.name] }) {
 			return nil, fmt.Errorf("table %s has other columns in the source; bring both schemas up to date", t.name)
 		}
 		if err := each(ctx, source, `SELECT "table" FROM pragma_foreign_key_list($1)`, []any{t.name}, func(rows *sql.Rows) error {

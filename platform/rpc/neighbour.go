@@ -39,7 +39,8 @@ func newNeighbour(c *Client, module string) *neighbour {
 	b := c.cfg.Breaker
 	n.breaker = circuitbreaker.NewBuilder[Reply]().
 		WithFailureThresholdRatio(uint(b.Failures), uint(b.Window)).
-		WithSuccessThreshold(2).
+		// Several try whether it is well again: one alone may be a call that takes its time.
+		WithSuccessThresholdRatio(uint(min(2, b.Failures)), uint(b.Failures)).
 		WithDelay(b.Pause).
 		OnOpen(func(circuitbreaker.StateChangedEvent) { n.opened(true) }).
 		OnClose(func(circuitbreaker.StateChangedEvent) { n.opened(false) }).

@@ -49,6 +49,7 @@ func (m *wiring) start(_ context.Context, h *module.Host) error {
 	module.Provide(h, catalog.Service(m.service), catalogrpc.Serve)
 	h.Go("expired reservations", m.service.ReleaseExpired)
 	h.Go("imports", m.service.RunImports)
+	h.Go("search index", m.service.FillSearch)
 	h.Demo(m.demo)
 	return module.On(h, "give stock back", func(_ context.Context, _ bus.Event, e orders.Canceled) (db.Effect, error) {
 		return m.service.OrderCanceled(e.OrderID), nil

@@ -35,6 +35,9 @@ type Split struct {
 // Name is what the topology is called.
 func (s Split) Name() string { return s.Called }
 
+// AtOnce is how many tests run at the same time.
+func (s Split) AtOnce() int { return max(1, processes/len(s.Members)) }
+
 // Start runs all processes at once and waits until each is ready.
 func (s Split) Start(t testing.TB, dir string, set ...string) Shop {
 	t.Helper()

@@ -35,6 +35,11 @@ type oneProcess struct {
 }
 
 func (o oneProcess) Name() string { return o.name }
+func (oneProcess) AtOnce() int    { return processes }
+
+// processes is about how many a small machine runs at once without the times
+// that are promised suffering.
+const processes = 32
 
 func (o oneProcess) Start(t testing.TB, dir string, set ...string) Shop {
 	t.Helper()

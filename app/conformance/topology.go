@@ -20,6 +20,9 @@ type Topology interface {
 	// Each set is a "key=value" of the configuration, or a flag of `stoa serve`
 	// where it begins with "--". What still runs when the test ends is killed.
 	Start(t testing.TB, dir string, set ...string) Shop
+	// AtOnce is how many tests a machine bears at the same time, some of which
+	// start shops of their own.
+	AtOnce() int
 }
 
 // Shop is a shop that runs. Its addresses stay the same over restarts.
@@ -63,6 +66,7 @@ func Run(t *testing.T, topology Topology) {
 		hold(t, w, false, slices.Concat(guessing(), forged(), slowConnections()))
 	})
 	t.Run("at once", func(t *testing.T) {
+		w.slots = make(chan struct{}, topology.AtOnce())
 		for name, promises := range map[string][]promise{
 			"conventions": conventions(), "versions": versions(), "lists": lists(), "cbor": cborNegotiation(), "documents": documents(),
 			"accounts": accounts(), "sessions": sessions(), "passwords": passwords(), "addresses": addresses(), "administration": administration(),
@@ -88,6 +92,8 @@ func hold(t *testing.T, w *world, parallel bool, promises []promise) {
 		t.Run(p.name, func(t *testing.T) {
 			if parallel {
 				t.Parallel()
+				w.slots <- struct{}{}
+				defer func() { <-w.slots }()
 			}
 			p.hold(t, w)
 		})

@@ -173,12 +173,13 @@ func (n *network) publisher(ctx context.Context, sh *shop) (_ bus.Bus, closeAll 
 	return stream, func() error { return errors.Join(stream.Close(), b.Close()) }, nil
 }
 
-// leave has the others turn elsewhere.
-func (n *network) leave() error {
+// withdraw has gateways send their requests elsewhere, while calls are answered
+// still.
+func (n *network) withdraw() error {
 	if n.server == nil {
 		return nil
 	}
-	return n.server.Leave()
+	return n.server.Withdraw()
 }
 
 // shutdown takes no more calls and waits for those that run.

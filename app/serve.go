@@ -133,8 +133,9 @@ func serve(ctx context.Context, s *settings, modules []module.Module, demo bool,
 	p.log.InfoContext(working, "stopping")
 	limited, cancel := context.WithTimeout(working, stopWithin)
 	defer cancel()
-	// Others turn elsewhere while what they have sent is still answered.
-	stopErr := errors.Join(sh.network.leave(), server.Shutdown(limited), sh.network.shutdown(limited))
+	// Requests are taken to their end first: they may need others, which may call
+	// back.
+	stopErr := errors.Join(sh.network.withdraw(), server.Shutdown(limited), sh.network.shutdown(limited))
 	endWork()
 	// Operators can look until the end.
 	stopErr = errors.Join(stopErr, operations.Shutdown(limited), g.Wait())

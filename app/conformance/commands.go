@@ -128,7 +128,7 @@ func migrates(t *testing.T, w *world) {
 	elsewhere := "data.dir=" + t.TempDir()
 	run := func(args ...string) string {
 		t.Helper()
-		r := w.Command(t, "", append(args, "--set", elsewhere)...)
+		r := w.Command(t, "", append(args, "--set", elsewhere, "--set", "database.url=sqlite")...)
 		require.Zero(t, r.Exit, "%v: %s", args, r.Stderr)
 		return r.Stdout
 	}

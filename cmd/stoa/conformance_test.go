@@ -29,7 +29,9 @@ func TestConformance(t *testing.T) {
 	stoa, gateway := filepath.Join(bin, "stoa"), filepath.Join(bin, "stoa-gateway")
 	users, catalog := filepath.Join(bin, "stoa-users"), filepath.Join(bin, "stoa-catalog")
 	orders, payments := filepath.Join(bin, "stoa-orders"), filepath.Join(bin, "stoa-payments")
-	postgres := func(t testing.TB) []string { return []string{"database.url=" + dbtest.Postgres(t)} }
+	postgres := func(t testing.TB) []string {
+		return []string{"database.url=" + dbtest.Postgres(t), "database.readers=2", "database.writers=4"}
+	}
 	overJetStream := func(t testing.TB) []string { return append(postgres(t), "bus.driver=nats", "nats.embedded=true") }
 
 	for _, topology := range []conformance.Topology{

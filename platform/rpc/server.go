@@ -51,9 +51,10 @@ type Server struct {
 	base    context.Context
 	abort   context.CancelCauseFunc
 
-	mu       sync.Mutex
-	listener listener
-	leave    []func() error
+	mu        sync.Mutex
+	listener  listener
+	announced directory.Instance // as the process is known
+	leave     []func() error
 }
 
 // method is one that can be called.
@@ -171,12 +172,37 @@ func (s *Server) Serve() error { return s.listener.serve() }
 // API at i.HTTP, too. ID, Module and Load of i are filled in. Listen comes
 // before it, and Serve at about the same time.
 func (s *Server) Announce(i directory.Instance, public ...string) error {
-	i.ID = s.id
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	i.ID = s.id
+	s.announced = i
 	if err := s.listener.begin(); err != nil {
 		return err
 	}
+	return s.announce(i, public)
+}
+
+// Withdraw has gateways send no more requests here. Calls are still answered:
+// what those who drain have begun needs them.
+func (s *Server) Withdraw() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.leave) == 0 {
+		return nil
+	}
+	before := s.leave
+	s.leave = nil
+	i := s.announced
+	i.ID += "-private" // who is told that the one has left keeps the other
+	failed := s.announce(i, nil)
+	for _, leave := range before {
+		failed = errors.Join(failed, leave())
+	}
+	return failed
+}
+
+// announce makes every module known.
+func (s *Server) announce(i directory.Instance, public []string) error {
 	for _, module := range s.Modules() {
 		one := i
 		one.Module = module

@@ -136,6 +136,10 @@ func skusOf(c store.Cart) []string {
 func (s *Service) changeCart(ctx context.Context, r CartItem, fn func(ctx context.Context, tx *db.Tx, cart store.Cart, now db.Time) error) (orders.Cart, error) {
 	var cart store.Cart
 	err := s.transact(ctx, func(ctx context.Context, tx *db.Tx) error {
+		// However many change it at once, each has its turn.
+		if err := tx.Lock(ctx, "cart/"+r.CartID); err != nil {
+			return err
+		}
 		t := s.Clock.Now()
 		now, expires := db.NewTime(t), db.NewTime(t.Add(s.Config.CartTTL))
 		before, err := store.ReadCart(ctx, tx, r.CartID, r.By.UserID, now)

@@ -117,7 +117,7 @@ func credential(dir string) (*syscall.SysProcAttr, error) {
 
 // keeper runs the server until its standard input ends, which is when this
 // process does, and tidies up.
-const keeper = `"$0/postgres" -D "$1/data" -k "$1" -c listen_addresses= -c max_connections=400 \
+const keeper = `"$0/postgres" -D "$1/data" -k "$1" -c listen_addresses= -c max_connections=1000 \
 	-c shared_buffers=64MB -c fsync=off -c full_page_writes=off -c autovacuum=off \
 	-c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=256MB \
 	-c log_min_messages=fatal -c log_min_error_statement=panic &

@@ -80,7 +80,7 @@ func devSplit(ctx context.Context, out io.Writer, s *settings, modules []module.
 	file, _ := out.(*os.File)
 	printed := newLines(out, file != nil && term.IsTerminal(int(file.Fd())), append(slices.Clone(names), "stoa")...)
 	sup := &supervisor{clock: clock.System(), out: printed}
-	printed.print("stoa", fmt.Sprintf("%d processes, NATS at %s, data in %s; Ctrl-C stops them all", len(names), nats.URL(), s.Data.Dir))
+	printed.say("stoa", fmt.Sprintf("%d processes, NATS at %s, data in %s; Ctrl-C stops them all", len(names), nats.URL(), s.Data.Dir))
 
 	front, err := net.ResolveTCPAddr("tcp", s.HTTP.Addr)
 	if err != nil {
@@ -104,7 +104,7 @@ func devSplit(ctx context.Context, out io.Writer, s *settings, modules []module.
 		for _, set := range splitSettings(name, nats.URL(), names) {
 			args = append(args, "--set", set)
 		}
-		return child{name, func() *exec.Cmd { return exec.Command(self, args...) }}
+		return child{name, func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, self, args...) }}
 	}
 
 	// The gateway stops first, so that what it has taken is still served.
@@ -133,7 +133,7 @@ func devSplit(ctx context.Context, out io.Writer, s *settings, modules []module.
 	run(ctx, gateway)
 	stopBehind()
 	all.Wait()
-	printed.print("stoa", "stopped")
+	printed.say("stoa", "stopped")
 	return failed
 }
 

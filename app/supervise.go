@@ -36,7 +36,7 @@ type supervisor struct {
 // child is a process to keep running.
 type child struct {
 	name    string
-	command func() *exec.Cmd
+	command func(ctx context.Context) *exec.Cmd
 }
 
 // keep runs a child, and again when it dies, until ctx ends. Then it asks it to
@@ -61,7 +61,7 @@ func (s *supervisor) keep(ctx context.Context, c child) error {
 		if deaths == givenUpAfter {
 			return fmt.Errorf("it ended %d times as soon as it was started: %s", deaths, describe(err))
 		}
-		s.out.print(c.name, fmt.Sprintf("ended (%s); it is started again in %s", describe(err), pause))
+		s.out.say(c.name, fmt.Sprintf("ended (%s); it is started again in %s", describe(err), pause))
 		if clock.Sleep(ctx, s.clock, pause) != nil {
 			return nil
 		}
@@ -78,7 +78,7 @@ func describe(err error) string {
 
 // once runs a child to its end.
 func (s *supervisor) once(ctx context.Context, c child) error {
-	cmd := c.command()
+	cmd := c.command(context.WithoutCancel(ctx)) // it is asked to stop first
 	w := s.out.of(c.name)
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = childAttributes()
@@ -103,9 +103,8 @@ func (s *supervisor) once(ctx context.Context, c child) error {
 	case err := <-ended:
 		return err
 	case <-timer.C():
-		_ = cmd.Process.Kill()
-		<-ended
-		return fmt.Errorf("%s did not stop and was killed", c.name)
+		_ = cmd.Process.Kill() // the same
+		return fmt.Errorf("%s did not stop: %w", c.name, <-ended)
 	}
 }
 
@@ -127,8 +126,8 @@ func newLines(to io.Writer, color bool, names ...string) *lines {
 	return l
 }
 
-// print writes one line of a process.
-func (l *lines) print(name, line string) {
+// say writes one line of a process.
+func (l *lines) say(name, line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	label := fmt.Sprintf("%-*s │", l.width, name)
@@ -182,6 +181,6 @@ func (w *lineWriter) flush() {
 }
 
 func (w *lineWriter) emit() {
-	w.lines.print(w.name, w.held.String())
+	w.lines.say(w.name, w.held.String())
 	w.held.Reset()
 }

@@ -58,10 +58,10 @@ type starter interface {
 
 // begin runs a shop and has it end with the test. Between finding a free port
 // and taking it somebody else may have taken it; then another shop is made.
-func begin[S starter](t testing.TB, make func() S) S {
+func begin[S starter](t testing.TB, another func() S) S {
 	t.Helper()
 	for attempt := 1; ; attempt++ {
-		s := make()
+		s := another()
 		err := s.run()
 		if err != nil && attempt < 3 && strings.Contains(s.Output(), "address already in use") {
 			s.end(syscall.SIGKILL)

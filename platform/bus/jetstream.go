@@ -126,7 +126,7 @@ func (b *JetStream) ensure(ctx context.Context) error {
 	if maxBytes == 0 {
 		maxBytes = -1
 	}
-	_, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	config := jetstream.StreamConfig{
 		Name:        streamName,
 		Description: "Events of all modules, in the order of each aggregate.",
 		Subjects:    []string{subjectPrefix + ">"},
@@ -137,7 +137,12 @@ func (b *JetStream) ensure(ctx context.Context) error {
 		MaxBytes:    maxBytes,
 		Discard:     jetstream.DiscardNew, // what was taken is kept; what is not taken stays in its outbox
 		Duplicates:  duplicates,
-	})
+	}
+	// It is changed only where it is not as it should be: every process asks.
+	_, err := b.js.CreateStream(ctx, config)
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		_, err = b.js.UpdateStream(ctx, config)
+	}
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", streamName, err)
 	}

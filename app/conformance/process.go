@@ -36,10 +36,11 @@ type oneProcess struct {
 
 func (o oneProcess) Name() string { return o.name }
 func (oneProcess) AtOnce() int    { return processes }
+func (oneProcess) Large() bool    { return false }
 
 // processes is about how many a small machine runs at once without the times
 // that are promised suffering.
-const processes = 32
+const processes = 20
 
 func (o oneProcess) Start(t testing.TB, dir string, set ...string) Shop {
 	t.Helper()

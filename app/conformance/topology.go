@@ -32,7 +32,7 @@ type Topology interface {
 // withOwnShops are the groups whose tests stop the shop they use or configure
 // it, and so start others. Those of a large topology are left out unless the
 // environment variable CONFORMANCE says "whole".
-var withOwnShops = []string{"configuration", "commands", "demo", "crash", "drain", "limits", "exports"}
+var withOwnShops = []string{"configuration", "commands", "demo", "crash", "drain", "limits", "exports", "tokens"}
 
 // Shop is a shop that runs. Its addresses stay the same over restarts.
 type Shop interface {

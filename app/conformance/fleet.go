@@ -39,7 +39,7 @@ func (s Split) Name() string { return s.Called }
 func (s Split) AtOnce() int { return max(1, processes/len(s.Members)) }
 
 // Large tells whether one such shop is as much as a small machine bears.
-func (s Split) Large() bool { return len(s.Members) > processes/4 }
+func (s Split) Large() bool { return len(s.Members) >= processes/4 }
 
 // Start runs all processes at once and waits until each is ready.
 func (s Split) Start(t testing.TB, dir string, set ...string) Shop {

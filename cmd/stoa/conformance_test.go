@@ -22,8 +22,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestConformance holds every topology to everything that is promised to a
-// caller. A further topology is one line.
+// TestConformance holds topologies to everything that is promised to a caller. A
+// further topology is one line. Where the environment variable CONFORMANCE does
+// not say "whole" it is the smallest and the most split of those that a machine
+// of two processors bears beside their tests.
 func TestConformance(t *testing.T) {
 	bin := build(t)
 	stoa, gateway := filepath.Join(bin, "stoa"), filepath.Join(bin, "stoa-gateway")
@@ -34,20 +36,24 @@ func TestConformance(t *testing.T) {
 	}
 	overJetStream := func(t testing.TB) []string { return append(postgres(t), "bus.driver=nats", "nats.embedded=true") }
 
-	for _, topology := range []conformance.Topology{
+	topologies := []conformance.Topology{
 		conformance.OneProcess("one process", stoa, nil),
+		conformance.Split{Called: "one process a module behind the gateway", Command: stoa, Members: []conformance.Member{
+			{Binary: users}, {Binary: catalog}, {Binary: orders}, {Binary: payments}, {Binary: gateway},
+		}},
 		conformance.OneProcess("one process, JetStream and PostgreSQL", stoa, overJetStream),
 		conformance.Split{Called: "two processes of two modules", Command: stoa, Members: []conformance.Member{
 			{Binary: stoa, Modules: "orders,payments"}, {Binary: stoa, Modules: "users,catalog,gateway"},
-		}},
-		conformance.Split{Called: "one process a module behind the gateway", Command: stoa, Members: []conformance.Member{
-			{Binary: users}, {Binary: catalog}, {Binary: orders}, {Binary: payments}, {Binary: gateway},
 		}},
 		conformance.Split{Called: "two instances of each module", Command: stoa, Given: postgres, Members: []conformance.Member{
 			{Binary: users}, {Binary: users}, {Binary: catalog}, {Binary: catalog}, {Binary: orders}, {Binary: orders},
 			{Binary: payments}, {Binary: payments}, {Binary: gateway},
 		}},
-	} {
+	}
+	if os.Getenv("CONFORMANCE") != "whole" {
+		topologies = topologies[:2]
+	}
+	for _, topology := range topologies {
 		t.Run(topology.Name(), func(t *testing.T) { conformance.Run(t, topology) })
 	}
 }

@@ -34,6 +34,9 @@ type Topology interface {
 // environment variable CONFORMANCE says "whole".
 var withOwnShops = []string{"configuration", "commands", "demo", "crash", "drain", "limits", "exports", "tokens"}
 
+// whole tells whether tests that start further shops are part of the suite.
+func whole(t Topology) bool { return !t.Large() || os.Getenv("CONFORMANCE") == "whole" }
+
 // Shop is a shop that runs. Its addresses stay the same over restarts.
 type Shop interface {
 	// URL is the public listener, without a slash at the end.
@@ -72,7 +75,11 @@ func Run(t *testing.T, topology Topology) {
 	w := open(t, topology)
 	// What measures time or the memory of the process has the machine to itself.
 	t.Run("alone", func(t *testing.T) {
-		hold(t, w, false, slices.Concat(guessing(), forged(), slowConnections()))
+		alone := slices.Concat(guessing(), forged())
+		if whole(topology) {
+			alone = append(alone, slowConnections()...) // in a shop of their own
+		}
+		hold(t, w, false, alone)
 	})
 	t.Run("at once", func(t *testing.T) {
 		w.slots = make(chan struct{}, topology.AtOnce())
@@ -85,7 +92,7 @@ func Run(t *testing.T, topology Topology) {
 			"tokens": tokens(), "authorization": authorization(), "bodies": bodies(), "values": values(), "paths": paths(), "protocol": protocol(),
 			"limits": limits(), "configuration": configured(), "commands": commands(), "demo": demo(), "crash": crash(), "drain": drain(),
 		} {
-			if topology.Large() && os.Getenv("CONFORMANCE") != "whole" && slices.Contains(withOwnShops, name) {
+			if !whole(topology) && slices.Contains(withOwnShops, name) {
 				continue
 			}
 			t.Run(name, func(t *testing.T) {

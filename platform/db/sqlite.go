@@ -10,11 +10,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"stoa/platform/clock"
 )
 
 // busyTimeout is how long a writer waits for another process that writes the
@@ -139,7 +142,27 @@ func newConnector(path string, m mode) *connector {
 	return &connector{dsn: (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()}
 }
 
-func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+// opens is how often a file is opened that others who open it keep busy: while
+// one of them turns on write-ahead logging SQLite refuses the others at once,
+// whatever the busy timeout (sqlite3_busy_handler: "might not be invoked").
+const (
+	opens     = 100
+	openPause = 20 * time.Millisecond
+)
+
+// Connect opens a connection.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	for tries := 1; ; tries++ {
+		conn, err := c.driver.Open(c.dsn)
+		var e *sqlite.Error
+		if tries == opens || !errors.As(err, &e) || e.Code()&0xff != sqlite3.SQLITE_BUSY {
+			return conn, err
+		}
+		if err := clock.Sleep(ctx, clock.System(), openPause); err != nil {
+			return nil, err
+		}
+	}
+}
 
 func (c *connector) Driver() driver.Driver { return &c.driver }
 

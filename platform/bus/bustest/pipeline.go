@@ -49,20 +49,29 @@ type module struct {
 	outbox *outbox.Outbox
 	inbox  *inbox.Inbox
 	wrote  chan struct{}
+	clock  clock.Clock
 }
+
+// later is a clock that is ahead of another.
+type later struct {
+	clock.Clock
+	by time.Duration
+}
+
+func (l later) Now() time.Time { return l.Clock.Now().Add(l.by) }
 
 func newModule(t testing.TB, name string, b bus.Bus) *module {
 	t.Helper()
-	m := &module{t: t, name: name, db: dbtest.Open(t, name, diary), wrote: make(chan struct{}, 1)}
+	m := &module{t: t, name: name, db: dbtest.Open(t, name, diary), wrote: make(chan struct{}, 1), clock: clock.System()}
 	m.reopen(b)
 	return m
 }
 
 // reopen is what a new process finds: the same database and nothing else.
 func (m *module) reopen(b bus.Bus) {
-	c, log := clock.System(), slog.New(slog.DiscardHandler)
-	m.outbox = outbox.New(m.name, m.db, b, c, log, outbox.Options{})
-	m.inbox = inbox.New(m.name, m.db, c, log, inbox.Options{Attempts: 2})
+	log := slog.New(slog.DiscardHandler)
+	m.outbox = outbox.New(m.name, m.db, b, m.clock, log, outbox.Options{})
+	m.inbox = inbox.New(m.name, m.db, m.clock, log, inbox.Options{Attempts: 2})
 }
 
 // handle adds a handler whose effect is an entry in the diary. What before
@@ -306,6 +315,9 @@ func testCrashInHandler(t *testing.T, b bus.Bus) {
 	stop()
 	cancel()
 
+	// On a database that several processes share, what the dead one had begun
+	// is another's once its lease has run out.
+	to.clock = later{clock.System(), time.Minute}
 	to.reopen(b)
 	var again atomic.Int64
 	to.handle("first", func(bus.Event) error { again.Add(1); return nil })

@@ -32,7 +32,7 @@ func newParts(ctx context.Context, s *settings, c clock.Clock) (p parts, stop fu
 	build := telemetry.Build{Name: "stoa", Version: version, Commit: revision()}
 	log := telemetry.NewLogger(os.Stderr, s.Log)
 	registry := telemetry.NewRegistry(build)
-	tracing, err := telemetry.StartTracing(ctx, s.Telemetry, build, log)
+	tracing, err := telemetry.StartTracing(ctx, s.Telemetry, build, c, log)
 	if err != nil {
 		return parts{}, nil, err
 	}

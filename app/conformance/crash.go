@@ -288,8 +288,8 @@ func importSurvives(t *testing.T, shared *world) {
 }
 
 func underWaySurvives(t *testing.T, shared *world) {
-	// Several processes take longer to be there again than one.
-	w := openEmpty(t, shared.topology, "orders.checkout_timeout=15s", "payments.provider_timeout=2s")
+	recovery := shared.topology.Recovery()
+	w := openEmpty(t, shared.topology, "orders.checkout_timeout="+(6*time.Second+recovery).String(), "payments.provider_timeout=2s")
 	c := w.newcomer(t)
 	sku, _ := w.sell(t, usd(100), 10)
 	slow := decode[Order](t, c.Post(t, "/orders", orderBody("tok_slow", line(sku, 1))).Want(t, http.StatusCreated))
@@ -298,8 +298,8 @@ func underWaySurvives(t *testing.T, shared *world) {
 	w.cancel(t, c, off.ID)
 	w.Kill(t)
 	w.Restart(t)
-	require.Equal(t, "confirmed", w.until(t, slow.ID, 30*time.Second, func(o Order) bool { return o.Status != "pending" }).Status)
-	require.Equal(t, "rejected", w.until(t, never.ID, 30*time.Second, func(o Order) bool { return o.Status != "pending" }).Status)
+	require.Equal(t, "confirmed", w.until(t, slow.ID, 20*time.Second+recovery, func(o Order) bool { return o.Status != "pending" }).Status)
+	require.Equal(t, "rejected", w.until(t, never.ID, 20*time.Second+recovery, func(o Order) bool { return o.Status != "pending" }).Status)
 	w.wantCanceled(t, off.ID)
 	w.balanced(t, []string{sku}, 10)
 }

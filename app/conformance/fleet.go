@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -30,6 +31,8 @@ type Split struct {
 	Command string
 	// Given configures all of them besides; nil is nothing.
 	Given func(t testing.TB) []string
+	// Shared tells that several processes may share a database.
+	Shared bool
 }
 
 // Name is what the topology is called.
@@ -40,6 +43,10 @@ func (s Split) AtOnce() int { return max(1, processes/len(s.Members)) }
 
 // Large tells whether one such shop is as much as a small machine bears.
 func (s Split) Large() bool { return len(s.Members) >= processes/4 }
+
+// Recovery is how long what was under way at a kill may lie still: processes find
+// each other again first.
+func (s Split) Recovery() time.Duration { return takenOver(s.Shared) + 10*time.Second }
 
 // Start runs all processes at once and waits until each is ready.
 func (s Split) Start(t testing.TB, dir string, set ...string) Shop {

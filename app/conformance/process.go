@@ -20,32 +20,53 @@ import (
 	"stoa/platform/clock"
 )
 
-// OneProcess runs the whole shop in one process of the binary `stoa`, with what
-// given configures besides; nil is nothing.
-func OneProcess(name, binary string, given func(t testing.TB) []string) Topology {
-	if given == nil {
-		given = func(testing.TB) []string { return nil }
+// One is the whole shop in one process.
+type One struct {
+	// Called is the topology's name.
+	Called string
+	// Command is the binary `stoa`.
+	Command string
+	// Given configures it besides; nil is nothing.
+	Given func(t testing.TB) []string
+	// Shared tells that several processes may share its databases.
+	Shared bool
+}
+
+// Name is what the topology is called.
+func (o One) Name() string { return o.Called }
+
+// AtOnce is how many tests run at the same time.
+func (One) AtOnce() int { return processes }
+
+// Large tells whether one such shop is as much as a small machine bears.
+func (One) Large() bool { return false }
+
+// Recovery is how long what was under way at a kill may lie still.
+func (o One) Recovery() time.Duration { return takenOver(o.Shared) }
+
+// takenOver is how long what a process that was killed had begun is left alone
+// where another may have it: until leases of three kinds, one after the other,
+// have run out.
+func takenOver(shared bool) time.Duration {
+	if shared {
+		return 30 * time.Second
 	}
-	return oneProcess{name, binary, given}
+	return 0
 }
-
-type oneProcess struct {
-	name, binary string
-	given        func(t testing.TB) []string
-}
-
-func (o oneProcess) Name() string { return o.name }
-func (oneProcess) AtOnce() int    { return processes }
-func (oneProcess) Large() bool    { return false }
 
 // processes is about how many a small machine runs at once without the times
 // that are promised suffering.
 const processes = 20
 
-func (o oneProcess) Start(t testing.TB, dir string, set ...string) Shop {
+// Start runs it and waits until it is ready.
+func (o One) Start(t testing.TB, dir string, set ...string) Shop {
 	t.Helper()
+	var given []string
+	if o.Given != nil {
+		given = o.Given(t)
+	}
 	return begin(t, func() *process {
-		return newProcess(t, o.binary, slices.Concat([]string{"data.dir=" + dir}, o.given(t), set)...)
+		return newProcess(t, o.Command, slices.Concat([]string{"data.dir=" + dir}, given, set)...)
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 )
 
 // Topology is a way to run the shop.
@@ -27,6 +28,9 @@ type Topology interface {
 	// Large tells that it takes so many processes that a small machine cannot
 	// start a further shop of the kind and keep to what is promised in time.
 	Large() bool
+	// Recovery is how long what was under way when all was killed may lie still
+	// once it is ready again, beyond what one process on files of its own takes.
+	Recovery() time.Duration
 }
 
 // withOwnShops are the groups whose tests stop the shop they use or configure

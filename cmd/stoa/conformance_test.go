@@ -37,15 +37,15 @@ func TestConformance(t *testing.T) {
 	overJetStream := func(t testing.TB) []string { return append(postgres(t), "bus.driver=nats", "nats.embedded=true") }
 
 	topologies := []conformance.Topology{
-		conformance.OneProcess("one process", stoa, nil),
+		conformance.One{Called: "one process", Command: stoa},
 		conformance.Split{Called: "one process a module behind the gateway", Command: stoa, Members: []conformance.Member{
 			{Binary: users}, {Binary: catalog}, {Binary: orders}, {Binary: payments}, {Binary: gateway},
 		}},
-		conformance.OneProcess("one process, JetStream and PostgreSQL", stoa, overJetStream),
+		conformance.One{Called: "one process, JetStream and PostgreSQL", Command: stoa, Given: overJetStream, Shared: true},
 		conformance.Split{Called: "two processes of two modules", Command: stoa, Members: []conformance.Member{
 			{Binary: stoa, Modules: "orders,payments"}, {Binary: stoa, Modules: "users,catalog,gateway"},
 		}},
-		conformance.Split{Called: "two instances of each module", Command: stoa, Given: postgres, Members: []conformance.Member{
+		conformance.Split{Called: "two instances of each module", Command: stoa, Given: postgres, Shared: true, Members: []conformance.Member{
 			{Binary: users}, {Binary: users}, {Binary: catalog}, {Binary: catalog}, {Binary: orders}, {Binary: orders},
 			{Binary: payments}, {Binary: payments}, {Binary: gateway},
 		}},

@@ -14,8 +14,8 @@ import (
 const (
 	// lease is how long an event is a process's who runs its handler; one that
 	// lives renews it. What a process that died had is run by another after that.
-	lease      = 30 * time.Second
-	renewEvery = 10 * time.Second
+	lease      = 10 * time.Second
+	renewEvery = 3 * time.Second
 )
 
 // leases is what this process runs of an inbox that it shares with others. While

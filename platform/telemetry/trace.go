@@ -6,23 +6,21 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
-	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"stoa/platform/clock"
 )
 
 // scope names the spans' origin.
 const scope = "stoa"
-
-// exportTimeout bounds one delivery to the collector, and the last one at the end.
-const exportTimeout = 5 * time.Second
 
 // Tracing records spans and sends them to a collector.
 type Tracing struct{ provider *sdktrace.TracerProvider }
@@ -31,7 +29,7 @@ type Tracing struct{ provider *sdktrace.TracerProvider }
 // process: OpenTelemetry has one tracer provider of its own. Where no collector
 // is configured it does nothing. The collector need not be there yet; what it
 // cannot take is dropped and told to the log. The caller stops what it starts.
-func StartTracing(ctx context.Context, cfg Config, build Build, log *slog.Logger) (*Tracing, error) {
+func StartTracing(ctx context.Context, cfg Config, build Build, c clock.Clock, log *slog.Logger) (*Tracing, error) {
 	if cfg.OTLPEndpoint == "" {
 		return &Tracing{}, nil
 	}
@@ -39,11 +37,15 @@ func StartTracing(ctx context.Context, cfg Config, build Build, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint), otlptracehttp.WithTimeout(exportTimeout))
+	header, err := headers(cfg.OTLPHeaders)
+	if err != nil {
+		return nil, err
+	}
+	exporter, err := otlptrace.New(ctx, newCollector(endpoint, header))
 	if err != nil {
 		return nil, fmt.Errorf("start the export of traces: %w", err)
 	}
-	t := NewTracing(sdktrace.WithBatcher(exporter, sdktrace.WithExportTimeout(exportTimeout)), cfg, build)
+	t := NewTracing(sdktrace.WithBatcher(exporter, sdktrace.WithExportTimeout(exportTimeout)), cfg, build, c)
 	otel.SetTracerProvider(t.provider)
 	otel.SetTextMapPropagator(traceContext)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
@@ -54,14 +56,14 @@ func StartTracing(ctx context.Context, cfg Config, build Build, log *slog.Logger
 
 // NewTracing makes tracing that is not the process's own: its option says what
 // becomes of the spans. What is begun below one of them belongs to it too.
-func NewTracing(processor sdktrace.TracerProviderOption, cfg Config, build Build) *Tracing {
+func NewTracing(processor sdktrace.TracerProviderOption, cfg Config, build Build, c clock.Clock) *Tracing {
 	return &Tracing{sdktrace.NewTracerProvider(
 		processor,
 		sdktrace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", build.Name),
 			attribute.String("service.version", build.Version),
 		)),
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.SampleRatio))),
+		sdktrace.WithSampler(sampled(cfg, c)),
 	)}
 }
 

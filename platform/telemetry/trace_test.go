@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"stoa/platform/clock"
 	"stoa/platform/telemetry"
 )
 
@@ -28,7 +30,7 @@ var build = telemetry.Build{Name: "stoa-test", Version: "v1.2.3", Commit: "abc"}
 func recorded(t *testing.T, ratio float64) (*telemetry.Tracing, *tracetest.SpanRecorder) {
 	t.Helper()
 	spans := tracetest.NewSpanRecorder()
-	tracing := telemetry.NewTracing(sdktrace.WithSpanProcessor(spans), telemetry.Config{SampleRatio: ratio}, build)
+	tracing := telemetry.NewTracing(sdktrace.WithSpanProcessor(spans), telemetry.Config{SampleRatio: ratio}, build, clock.System())
 	t.Cleanup(func() { require.NoError(t, tracing.Stop(context.Background())) })
 	return tracing, spans
 }
@@ -92,8 +94,32 @@ func TestTheRatioDecidesOnlyWhereATraceBegins(t *testing.T) {
 	require.Len(t, spans.Ended(), 1)
 }
 
+func TestTracesBegunHereAreLimited(t *testing.T) {
+	t.Parallel()
+	c := clock.NewFake(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), 1)
+	spans := tracetest.NewSpanRecorder()
+	tracing := telemetry.NewTracing(sdktrace.WithSpanProcessor(spans), telemetry.Config{SampleRatio: 1, TracesPerSecond: 3}, build, c)
+	defer func() { require.NoError(t, tracing.Stop(context.Background())) }()
+	begin := func(times int) {
+		for range times {
+			ctx, root := tracing.Start(t.Context(), "request")
+			_, child := telemetry.Start(ctx, "part")
+			child.End()
+			root.End()
+		}
+	}
+	begin(10)
+	require.Len(t, spans.Ended(), 2*3, "a trace is recorded whole or not at all")
+	c.Advance(time.Second)
+	begin(10)
+	require.Len(t, spans.Ended(), 2*6)
+	_, elsewhere := tracing.Start(telemetry.WithTraceParent(t.Context(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), "begun elsewhere")
+	require.True(t, elsewhere.IsRecording())
+	elsewhere.End()
+}
+
 func TestOffIsFree(t *testing.T) {
-	tracing, err := telemetry.StartTracing(t.Context(), telemetry.DefaultConfig(), build, slog.New(slog.DiscardHandler))
+	tracing, err := telemetry.StartTracing(t.Context(), telemetry.DefaultConfig(), build, clock.System(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.Nil(t, tracing.Provider())
 	ctx := telemetry.WithTraceParent(t.Context(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
@@ -116,21 +142,26 @@ var errClosed = errors.New("closed")
 // TestSpansReachTheCollector is not parallel: it sets the process's own tracing.
 func TestSpansReachTheCollector(t *testing.T) {
 	received := make(chan []byte, 1)
+	var calls atomic.Int64
 	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := io.Reader(r.Body)
 		if r.Header.Get("Content-Encoding") == "gzip" {
 			body, _ = gzip.NewReader(r.Body)
 		}
 		text, err := io.ReadAll(body)
-		if err != nil || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" {
+		if err != nil || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" || r.Header.Get("Api-Key") != "a b" {
 			http.Error(w, "not a trace", http.StatusBadRequest)
+			return
+		}
+		if calls.Add(1) == 1 {
+			http.Error(w, "busy", http.StatusServiceUnavailable)
 			return
 		}
 		received <- text
 	}))
 	defer collector.Close()
 
-	tracing, err := telemetry.StartTracing(t.Context(), telemetry.Config{OTLPEndpoint: collector.URL, SampleRatio: 1}, build, slog.New(slog.DiscardHandler))
+	tracing, err := telemetry.StartTracing(t.Context(), telemetry.Config{OTLPEndpoint: collector.URL, OTLPHeaders: "tenant=shop, api-key=a%20b", SampleRatio: 1}, build, clock.System(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.NotNil(t, tracing.Provider())
 	_, span := telemetry.Start(t.Context(), "orders.checkout")
@@ -149,7 +180,7 @@ func TestACollectorThatIsAwayStopsNothing(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	var log bytes.Buffer
-	tracing, err := telemetry.StartTracing(t.Context(), telemetry.Config{OTLPEndpoint: gone.URL + "/", SampleRatio: 1}, build, telemetry.NewLogger(&log, telemetry.LogConfig{}))
+	tracing, err := telemetry.StartTracing(t.Context(), telemetry.Config{OTLPEndpoint: gone.URL + "/", SampleRatio: 1}, build, clock.System(), telemetry.NewLogger(&log, telemetry.LogConfig{}))
 	require.NoError(t, err)
 	_, span := telemetry.Start(t.Context(), "work")
 	span.End()

@@ -163,6 +163,7 @@ func (sh *shop) run(ctx context.Context) error {
 			g.Go(func() error { return h.Inbox.Run(ctx) })
 		}
 		g.Go(func() error { return h.Idempotency.Sweep(ctx) })
+		g.Go(func() error { return h.Idempotency.Renew(ctx) })
 	}
 	// Relays come last: every module that listens is subscribed by then.
 	for _, h := range sh.hosts {

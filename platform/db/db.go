@@ -120,8 +120,8 @@ func (d *DB) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 	return d.write(ctx, fn)
 }
 
-// Exclusive runs fn while no other process runs one of the same name on this
-// module's database; it waits until it may. fn's context ends where that can no
+// Exclusive runs fn while nobody else, in this process or another, runs one of the
+// same name on this module's database; it waits until it may. fn's context ends where that can no
 // longer be promised; then, and where it never could be, the error is
 // ErrUnavailable. A SQLite file has one process anyway.
 func (d *DB) Exclusive(ctx context.Context, name string, fn func(ctx context.Context) error) error {

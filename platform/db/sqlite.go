@@ -56,6 +56,8 @@ type sqliteEngine struct {
 	path    string
 	readers *readers
 	writer  *groupWriter
+
+	exclusives sync.Map // of name to chan struct{}, full while somebody runs
 }
 
 func (e *sqliteEngine) reader() Conn { return e.readers }
@@ -64,7 +66,15 @@ func (e *sqliteEngine) write(ctx context.Context, fn func(ctx context.Context, t
 	return e.writer.write(ctx, fn)
 }
 
-func (e *sqliteEngine) exclusive(ctx context.Context, _ string, fn func(ctx context.Context) error) error {
+func (e *sqliteEngine) exclusive(ctx context.Context, name string, fn func(ctx context.Context) error) error {
+	mine, _ := e.exclusives.LoadOrStore(name, make(chan struct{}, 1))
+	turn := mine.(chan struct{})
+	select {
+	case turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-turn }()
 	return fn(ctx)
 }
 

@@ -34,20 +34,28 @@ var (
 	ErrInProgress = errs.New(errs.Conflict, "idempotency.in_progress", "the first request with this idempotency key is still running").After(time.Second)
 )
 
+// Where several processes share a database, a request counts as running so long
+// after the process that runs it said so, and it says so again so often.
+const (
+	lease      = 10 * time.Second
+	renewEvery = 3 * time.Second
+)
+
 // Store keeps the keys of one module.
 type Store struct {
-	db    *db.DB
-	clock clock.Clock
+	db     *db.DB
+	clock  clock.Clock
+	shared bool // several processes may use the database
 
 	mu      sync.Mutex
-	running map[identity]bool
+	running map[identity]*claim
 }
 
 type identity struct{ caller, key string }
 
 // New gives the store of a module.
 func New(d *db.DB, c clock.Clock) *Store {
-	return &Store{db: d, clock: c, running: map[identity]bool{}}
+	return &Store{db: d, clock: c, shared: d.Dialect() == db.Postgres, running: map[identity]*claim{}}
 }
 
 // Request is what a key was sent with.
@@ -91,20 +99,44 @@ type claim struct {
 	fingerprint string
 	resource    string // what an earlier run made
 	now         time.Time
+	store       *Store
+	// claimed tells that the key says in the database that this process runs it.
+	// The store's lock guards it.
+	claimed bool
+}
+
+// claims says that the key is, or is about to be, this process's in the database.
+func (c *claim) claims() {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	c.claimed = c.store.shared
+}
+
+// until is how long the key is this process's, unless it is renewed; zero where
+// nobody else can want it.
+func (c *claim) until() int64 {
+	if !c.store.shared {
+		return 0
+	}
+	return c.store.clock.Now().Add(lease).UnixMicro()
 }
 
 type contextKey struct{}
 
 var (
-	load = db.NewStatement(`SELECT fingerprint, resource, status, header, body FROM idempotency_keys
+	load = db.NewStatement(`SELECT fingerprint, resource, status, header, body, running_until FROM idempotency_keys
 		WHERE caller = $1 AND key = $2 AND created_at > $3`)
-	insert = db.NewStatement(`INSERT INTO idempotency_keys (caller, key, fingerprint, resource, created_at) VALUES ($1, $2, $3, $4, $5)`)
+	insert = db.NewStatement(`INSERT INTO idempotency_keys (caller, key, fingerprint, resource, created_at, running_until) VALUES ($1, $2, $3, $4, $5, $6)`)
 	forget = db.NewStatement(`DELETE FROM idempotency_keys WHERE caller = $1 AND key = $2 AND created_at <= $3`)
 	answer = db.NewStatement(`INSERT INTO idempotency_keys (caller, key, fingerprint, status, header, body, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (caller, key) DO UPDATE
 		SET status = excluded.status, header = excluded.header, body = excluded.body
 		WHERE idempotency_keys.status = 0 AND idempotency_keys.fingerprint = excluded.fingerprint`)
-	sweep = db.NewStatement(`DELETE FROM idempotency_keys WHERE created_at <= $1`)
+	takeOver = db.NewStatement(`UPDATE idempotency_keys SET running_until = $1 WHERE caller = $2 AND key = $3 AND status = 0 AND running_until <= $4`)
+	renew    = db.NewStatementFor("", `UPDATE idempotency_keys SET running_until = $1
+		WHERE (caller, key) IN (SELECT * FROM unnest($2::text[], $3::text[])) AND status = 0`)
+	release = db.NewStatement(`UPDATE idempotency_keys SET running_until = 0 WHERE caller = $1 AND key = $2 AND status = 0`)
+	sweep   = db.NewStatement(`DELETE FROM idempotency_keys WHERE created_at <= $1`)
 )
 
 // Do answers a request that has a key: with the answer it was given before
@@ -114,11 +146,11 @@ var (
 // Errors: ErrReused, ErrInProgress, and what run returns.
 func (s *Store) Do(ctx context.Context, r Request, run func(ctx context.Context) (Response, error)) (resp Response, replayed bool, err error) {
 	id := identity{r.Caller, r.Key}
-	c := &claim{request: r, fingerprint: r.fingerprint(), now: s.clock.Now()}
+	c := &claim{request: r, fingerprint: r.fingerprint(), now: s.clock.Now(), store: s}
 
 	// What is stored is looked at before what runs: a key that was used for
 	// something else is that, whatever is running.
-	free := s.enter(id)
+	free := s.enter(id, c)
 	if free {
 		defer s.leave(id)
 	}
@@ -130,7 +162,12 @@ func (s *Store) Do(ctx context.Context, r Request, run func(ctx context.Context)
 		return stored, true, nil
 	case !free:
 		return Response{}, false, ErrInProgress
+	case known && s.shared:
+		if err := s.takeOver(ctx, c); err != nil {
+			return Response{}, false, err
+		}
 	}
+	defer s.release(ctx, c)
 	resp, err = run(context.WithValue(ctx, contextKey{}, c))
 	if errors.Is(err, errClaimed) {
 		// Another process made it between our look and our claim.
@@ -139,7 +176,7 @@ func (s *Store) Do(ctx context.Context, r Request, run func(ctx context.Context)
 	if err != nil || !resp.storable() {
 		return resp, false, err
 	}
-	first, err := s.store(ctx, c, resp)
+	first, err := s.keep(ctx, c, resp)
 	if err != nil {
 		return Response{}, false, err
 	}
@@ -152,13 +189,13 @@ func (s *Store) Do(ctx context.Context, r Request, run func(ctx context.Context)
 	return resp, known, nil
 }
 
-func (s *Store) enter(id identity) bool {
+func (s *Store) enter(id identity, c *claim) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running[id] {
+	if s.running[id] != nil {
 		return false
 	}
-	s.running[id] = true
+	s.running[id] = c
 	return true
 }
 
@@ -168,10 +205,70 @@ func (s *Store) leave(id identity) {
 	delete(s.running, id)
 }
 
+// takeOver makes a request this process's that another was running, which has not
+// been heard of since its time was up.
+func (s *Store) takeOver(ctx context.Context, c *claim) error {
+	c.claims()
+	var n int64
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		n, err = db.Affected(takeOver.Exec(ctx, tx, c.until(), c.request.Caller, c.request.Key, s.clock.Now().UnixMicro()))
+		return err
+	})
+	if err == nil && n == 0 {
+		return ErrInProgress
+	}
+	return err
+}
+
+// release says that a request without an answer runs no more.
+func (s *Store) release(ctx context.Context, c *claim) {
+	s.mu.Lock()
+	held := c.claimed
+	c.claimed = false
+	s.mu.Unlock()
+	if !held {
+		return
+	}
+	// Where that fails its time runs out.
+	_ = s.db.Write(context.WithoutCancel(ctx), func(ctx context.Context, tx *db.Tx) error {
+		_, err := release.Exec(ctx, tx, c.request.Caller, c.request.Key)
+		return err
+	})
+}
+
+// Renew says of what runs here that it still does, until ctx ends.
+func (s *Store) Renew(ctx context.Context) error {
+	if !s.shared {
+		return nil
+	}
+	for clock.Sleep(ctx, s.clock, renewEvery) == nil {
+		var callers, keys []string
+		s.mu.Lock()
+		for id, c := range s.running {
+			if c.claimed {
+				callers, keys = append(callers, id.caller), append(keys, id.key)
+			}
+		}
+		s.mu.Unlock()
+		if len(keys) == 0 {
+			continue
+		}
+		// A failure is made good by the next round.
+		_ = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+			_, err := renew.Exec(ctx, tx, s.clock.Now().Add(lease).UnixMicro(), callers, keys)
+			return err
+		})
+	}
+	return nil
+}
+
 func (s *Store) load(ctx context.Context, c *claim) (resp Response, known bool, err error) {
-	var fingerprint, header string
+	var (
+		fingerprint, header string
+		running             int64
+	)
 	err = load.QueryRow(ctx, s.db.Read(), c.request.Caller, c.request.Key, db.NewTime(c.now.Add(-Retention))).
-		Scan(&fingerprint, &c.resource, &resp.Status, &header, &resp.Body)
+		Scan(&fingerprint, &c.resource, &resp.Status, &header, &resp.Body, &running)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return Response{}, false, nil
@@ -179,6 +276,8 @@ func (s *Store) load(ctx context.Context, c *claim) (resp Response, known bool, 
 		return Response{}, false, fmt.Errorf("idempotency key: %w", err)
 	case fingerprint != c.fingerprint:
 		return Response{}, false, ErrReused
+	case resp.Status == 0 && running > s.clock.Now().UnixMicro():
+		return Response{}, false, ErrInProgress
 	}
 	if err := json.Unmarshal([]byte(header), &resp.Header); err != nil {
 		return Response{}, false, fmt.Errorf("idempotency key: %w", err)
@@ -186,8 +285,8 @@ func (s *Store) load(ctx context.Context, c *claim) (resp Response, known bool, 
 	return resp, true, nil
 }
 
-// store keeps an answer, unless there is one: then it is not the first.
-func (s *Store) store(ctx context.Context, c *claim, resp Response) (first bool, err error) {
+// keep stores an answer, unless there is one: then it is not the first.
+func (s *Store) keep(ctx context.Context, c *claim, resp Response) (first bool, err error) {
 	header, err := json.Marshal(resp.Header)
 	if err != nil {
 		return false, err
@@ -200,6 +299,11 @@ func (s *Store) store(ctx context.Context, c *claim, resp Response) (first bool,
 		first = n > 0
 		return err
 	})
+	if err == nil {
+		s.mu.Lock()
+		c.claimed = false // it is answered
+		s.mu.Unlock()
+	}
 	return first, err
 }
 
@@ -223,7 +327,8 @@ func Claim(ctx context.Context, tx *db.Tx, resource string) error {
 	if err := c.forgetOld(ctx, tx); err != nil {
 		return err
 	}
-	_, err := insert.Exec(ctx, tx, c.request.Caller, c.request.Key, c.fingerprint, resource, db.NewTime(c.now))
+	c.claims()
+	_, err := insert.Exec(ctx, tx, c.request.Caller, c.request.Key, c.fingerprint, resource, db.NewTime(c.now), c.until())
 	if db.IsUnique(err) {
 		return errClaimed
 	}

@@ -268,6 +268,7 @@ func TestTwoProcessesGiveOneAnswer(t *testing.T) {
 	s.crash("k") // so that both find the same thing, and neither has to make it
 	other := idempotency.New(s.db, s.clock)
 	resp, replayed, err := s.Do(t.Context(), request("k"), func(context.Context) (idempotency.Response, error) {
+		s.clock.Advance(time.Minute) // it was not heard of for so long that it counts as gone
 		_, _, err := other.Do(t.Context(), request("k"), func(context.Context) (idempotency.Response, error) { return answer(201, "first"), nil })
 		require.NoError(t, err)
 		return answer(201, "second"), nil
@@ -275,6 +276,51 @@ func TestTwoProcessesGiveOneAnswer(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, replayed)
 	require.Equal(t, answer(201, "first"), resp)
+}
+
+func TestWhatAnotherProcessRunsIsInProgress(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	if s.db.Dialect() != db.Postgres {
+		t.Skip("a SQLite file has one process")
+	}
+	renewing, stop := context.WithCancel(t.Context())
+	renewed := make(chan error, 1)
+	go func() { renewed <- s.Renew(renewing) }()
+	made, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, _, err := s.Do(t.Context(), request("k"), func(ctx context.Context) (idempotency.Response, error) {
+			first, err := s.make(ctx)
+			close(made)
+			<-goOn
+			return first, err
+		})
+		ended <- err
+	}()
+	<-made
+	other := idempotency.New(s.db, s.clock)
+	ask := func() error {
+		_, _, err := other.Do(t.Context(), request("k"), s.make)
+		return err
+	}
+	require.ErrorIs(t, ask(), idempotency.ErrInProgress)
+	_, _, err := other.Do(t.Context(), request("k", func(r *idempotency.Request) { r.Body = nil }), never)
+	require.ErrorIs(t, err, idempotency.ErrReused)
+	// It is renewed for as long as it runs.
+	for range 10 {
+		s.clock.AwaitTimers(1)
+		s.clock.Advance(3 * time.Second)
+	}
+	s.clock.AwaitTimers(1)
+	require.ErrorIs(t, ask(), idempotency.ErrInProgress)
+	// Its process is heard of no more.
+	stop()
+	require.NoError(t, <-renewed)
+	s.clock.Advance(10 * time.Second)
+	require.NoError(t, ask())
+	close(goOn)
+	require.NoError(t, <-ended)
+	require.Equal(t, 1, s.things())
 }
 
 func TestWithoutAKeyThereIsNothingToClaim(t *testing.T) {

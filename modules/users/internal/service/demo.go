@@ -14,12 +14,18 @@ type DemoAccount struct {
 
 // MakeDemo makes an administrator and a customer with passwords that nobody
 // knows yet. Where there is any account already, it makes none.
-func (s *Service) MakeDemo(ctx context.Context) ([]DemoAccount, error) {
-	some, err := store.ListUsers(ctx, s.DB.Read(), store.Filter{Limit: 1})
-	if err != nil || len(some) > 0 {
-		return nil, err
-	}
-	var made []DemoAccount
+func (s *Service) MakeDemo(ctx context.Context) (made []DemoAccount, err error) {
+	err = s.DB.Exclusive(ctx, "demo", func(ctx context.Context) error {
+		some, err := store.ListUsers(ctx, s.DB.Read(), store.Filter{Limit: 1})
+		if err == nil && len(some) == 0 {
+			made, err = s.makeDemo(ctx)
+		}
+		return err
+	})
+	return made, err
+}
+
+func (s *Service) makeDemo(ctx context.Context) (made []DemoAccount, err error) {
 	for _, who := range []struct {
 		email, name string
 		admin       bool

@@ -287,7 +287,10 @@ func (d *NATS) say(subject string, s micro.Stats) error {
 	if err != nil {
 		return err
 	}
-	return d.conn.FlushTimeout(flushWithin)
+	if err := d.conn.FlushTimeout(flushWithin); !errors.Is(err, nats.ErrConnectionClosed) {
+		return err
+	}
+	return nil // it went away meanwhile
 }
 
 // flushWithin bounds how long the broker may take to hear that somebody comes

@@ -72,7 +72,10 @@ func (l *natsListener) subscribe() error {
 	if failed != nil || !conn.IsConnected() {
 		return failed // what is not said yet is said when the broker is back
 	}
-	return conn.FlushTimeout(flushWithin)
+	if err := conn.FlushTimeout(flushWithin); !errors.Is(err, nats.ErrConnectionClosed) {
+		return err
+	}
+	return nil // the broker went away meanwhile
 }
 
 // flushWithin bounds how long the broker may take to know what is listened to.

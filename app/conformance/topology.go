@@ -22,8 +22,7 @@ type Topology interface {
 	// Each set is a "key=value" of the configuration, or a flag of `stoa serve`
 	// where it begins with "--". What still runs when the test ends is killed.
 	Start(t testing.TB, dir string, set ...string) Shop
-	// AtOnce is how many tests a machine bears at the same time, some of which
-	// start shops of their own.
+	// AtOnce is how many such shops a small machine bears at the same time.
 	AtOnce() int
 	// Large tells that it takes so many processes that a small machine cannot
 	// start a further shop of the kind and keep to what is promised in time.
@@ -83,10 +82,10 @@ func Run(t *testing.T, topology Topology) {
 		if whole(topology) {
 			alone = append(alone, slowConnections()...) // in a shop of their own
 		}
-		hold(t, w, false, alone)
+		hold(t, w, nil, alone)
 	})
 	t.Run("at once", func(t *testing.T) {
-		w.slots = make(chan struct{}, topology.AtOnce())
+		slots, own := make(chan struct{}, testsAtOnce), make(chan struct{}, topology.AtOnce())
 		for name, promises := range map[string][]promise{
 			"conventions": conventions(), "versions": versions(), "lists": lists(), "cbor": cborNegotiation(), "documents": documents(),
 			"accounts": accounts(), "sessions": sessions(), "passwords": passwords(), "addresses": addresses(), "administration": administration(),
@@ -96,27 +95,36 @@ func Run(t *testing.T, topology Topology) {
 			"tokens": tokens(), "authorization": authorization(), "bodies": bodies(), "values": values(), "paths": paths(), "protocol": protocol(),
 			"limits": limits(), "configuration": configured(), "commands": commands(), "demo": demo(), "crash": crash(), "drain": drain(),
 		} {
-			if !whole(topology) && slices.Contains(withOwnShops, name) {
-				continue
+			slots := slots
+			if slices.Contains(withOwnShops, name) {
+				if !whole(topology) {
+					continue
+				}
+				slots = own
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				hold(t, w, true, promises)
+				hold(t, w, slots, promises)
 			})
 		}
 	})
 	t.Run("afterwards", func(t *testing.T) {
-		hold(t, w, false, aftermath())
+		hold(t, w, nil, aftermath())
 	})
 }
 
-func hold(t *testing.T, w *world, parallel bool, promises []promise) {
+// testsAtOnce is how many tests use one shop at the same time.
+const testsAtOnce = 16
+
+// hold holds a shop to promises: one after the other, or as many at once as there
+// are slots.
+func hold(t *testing.T, w *world, slots chan struct{}, promises []promise) {
 	for _, p := range promises {
 		t.Run(p.name, func(t *testing.T) {
-			if parallel {
+			if slots != nil {
 				t.Parallel()
-				w.slots <- struct{}{}
-				defer func() { <-w.slots }()
+				slots <- struct{}{}
+				defer func() { <-slots }()
 			}
 			p.hold(t, w)
 		})

@@ -14,7 +14,6 @@ type world struct {
 	Shop
 	topology Topology
 	client   *http.Client
-	slots    chan struct{} // of tests that run at once
 
 	anyone *Caller // a stranger
 	admin  *Caller

@@ -51,7 +51,7 @@ func TestConformance(t *testing.T) {
 		}},
 	}
 	if os.Getenv("CONFORMANCE") != "whole" {
-		topologies = topologies[:2]
+		_ = 0
 	}
 	for _, topology := range topologies {
 		t.Run(topology.Name(), func(t *testing.T) { conformance.Run(t, topology) })

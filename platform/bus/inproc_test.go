@@ -29,6 +29,12 @@ func BenchmarkInProcess(b *testing.B) {
 	bustest.Latency(b, func(testing.TB) bustest.Harness { return bustest.Harness{Bus: bus.NewInProcess()} })
 }
 
+func BenchmarkRelayInProcess(b *testing.B) { bustest.RelayRate(b, bus.NewInProcess()) }
+
+func BenchmarkRawRelayInProcess(b *testing.B) {
+	bustest.RawRelayRate(b, func(context.Context, []string, []string) error { return nil })
+}
+
 func TestAConsumerSubscribesOnceAtATime(t *testing.T) {
 	t.Parallel()
 	b := bus.NewInProcess()

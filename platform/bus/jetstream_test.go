@@ -62,6 +62,29 @@ func TestJetStream(t *testing.T) {
 
 func BenchmarkJetStream(b *testing.B) { bustest.Latency(b, harness) }
 
+func BenchmarkRelayJetStream(b *testing.B) {
+	to := over(b, brokertest.Start(b).Connect(b))
+	require.NoError(b, to.Check(b.Context())) // makes the stream
+	bustest.RelayRate(b, to)
+}
+
+func BenchmarkRawRelayJetStream(b *testing.B) {
+	s := brokertest.Start(b)
+	nc := s.Connect(b)
+	require.NoError(b, over(b, nc).Check(b.Context())) // makes the stream
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(512))
+	require.NoError(b, err)
+	bustest.RawRelayRate(b, func(_ context.Context, ids, texts []string) error {
+		for i, text := range texts {
+			if _, err := js.PublishAsync("stoa.events.test.raw", []byte(text), jetstream.WithMsgID(ids[i])); err != nil {
+				return err
+			}
+		}
+		<-js.PublishAsyncComplete()
+		return nil
+	})
+}
+
 // BenchmarkPublish takes batches of a full relay: of one aggregate each, which
 // costs a round an event, and of as many aggregates as events.
 func BenchmarkPublish(b *testing.B) {

@@ -80,6 +80,7 @@ type engine interface {
 	snapshot(ctx context.Context, fn func(ctx context.Context, c Conn) error) error
 	write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error
 	exclusive(ctx context.Context, name string, fn func(ctx context.Context) error) error
+	foreign(ctx context.Context) (version int64, known bool, err error)
 	ping(ctx context.Context) error
 	close() error
 	// migrating runs fn with a database to migrate, while no other process
@@ -126,6 +127,14 @@ func (d *DB) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 // ErrUnavailable. A SQLite file has one process anyway.
 func (d *DB) Exclusive(ctx context.Context, name string, fn func(ctx context.Context) error) error {
 	return d.exclusive(ctx, name, fn)
+}
+
+// Foreign gives a number that is another one once another process has written to
+// this database, and the same for what is written through d. It is for who
+// remembers what was read. Where that cannot be told it is not known: in
+// PostgreSQL.
+func (d *DB) Foreign(ctx context.Context) (version int64, known bool, err error) {
+	return d.foreign(ctx)
 }
 
 // Ping tells whether the database answers.

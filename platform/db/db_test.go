@@ -375,3 +375,38 @@ func TestAFileThatCannotBeOpenedIsAnError(t *testing.T) {
 	_, err = db.OpenSQLite(t.Context(), "test", broken, db.Options{})
 	require.Error(t, err)
 }
+
+func TestWhatAnotherProcessWritesIsForeign(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "shared.db")
+	var two [2]*db.DB
+	for i := range two {
+		var err error
+		two[i], err = db.OpenSQLite(t.Context(), "test", path, db.Options{})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, two[i].Close()) }()
+	}
+	require.NoError(t, two[0].Migrate(t.Context(), migrations))
+	foreign := func() int64 {
+		t.Helper()
+		version, known, err := two[0].Foreign(t.Context())
+		require.NoError(t, err)
+		require.True(t, known)
+		return version
+	}
+	insert := db.NewStatement(`INSERT INTO things (name) VALUES ($1)`)
+	write := func(d *db.DB, id string) {
+		t.Helper()
+		require.NoError(t, d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			_, err := insert.Exec(ctx, tx, id)
+			return err
+		}))
+	}
+	before := foreign()
+	write(two[0], "own")
+	require.Equal(t, before, foreign())
+	write(two[1], "foreign")
+	after := foreign()
+	require.NotEqual(t, before, after)
+	require.Equal(t, after, foreign())
+}

@@ -78,6 +78,18 @@ func (e *sqliteEngine) exclusive(ctx context.Context, name string, fn func(ctx c
 	return fn(ctx)
 }
 
+// dataVersion changes with what other connections write
+// (https://sqlite.org/pragma.html#pragma_data_version), and all of this process
+// writes through one.
+var dataVersion = NewStatement(`PRAGMA data_version`)
+
+func (e *sqliteEngine) foreign(ctx context.Context) (version int64, known bool, err error) {
+	err = e.write(ctx, func(ctx context.Context, tx *Tx) error {
+		return dataVersion.QueryRow(ctx, tx).Scan(&version)
+	})
+	return version, err == nil, err
+}
+
 func (e *sqliteEngine) ping(ctx context.Context) error { return e.readers.PingContext(ctx) }
 
 func (e *sqliteEngine) close() error { return errors.Join(e.writer.close(), e.readers.close()) }

@@ -1,7 +1,9 @@
 package service
 
 import (
+	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -19,6 +21,9 @@ const (
 	// be it a command beside this one or another instance. What this process
 	// changes is forgotten at once.
 	viewTTL = time.Second
+	// viewCheck is when to find out whether another process has changed anything,
+	// so that what is remembered holds longer.
+	viewCheck = viewTTL / 2
 	// nameCount is of how many ids and slugs the number is remembered.
 	nameCount = 50_000
 	// stripes is how many locks guard against remembering what has just changed.
@@ -38,9 +43,16 @@ type View struct {
 // most are read and written into JSON once.
 type views struct {
 	clock   clock.Clock
+	foreign func(ctx context.Context) (version int64, known bool, err error)
 	cache   *otter.Cache[int64, *View]  // by number
 	numbers *otter.Cache[string, int64] // by id and slug
 	stripes [stripes]stripe
+
+	// checked is until when nothing was found that another process has written
+	// since version, in microseconds of Unix time.
+	checked  atomic.Int64
+	checking atomic.Bool
+	version  int64 // what is checked has checking
 }
 
 // stripe counts the changes of some products.
@@ -49,9 +61,11 @@ type stripe struct {
 	changes uint64
 }
 
-func newViews(c clock.Clock) *views {
+// newViews gives an empty memory. Foreign tells whether another process has
+// written, as db.DB's does.
+func newViews(c clock.Clock, foreign func(ctx context.Context) (version int64, known bool, err error)) *views {
 	return &views{
-		clock: c,
+		clock: c, foreign: foreign,
 		cache: otter.Must(&otter.Options[int64, *View]{
 			MaximumWeight: viewBytes,
 			Weigher:       func(_ int64, v *View) uint32 { return uint32(len(v.JSON)) + 256 },
@@ -82,10 +96,40 @@ func (v *views) stripe(product int64) *stripe { return &v.stripes[uint64(product
 // get gives what is remembered of a product, nil where that is nothing.
 func (v *views) get(product int64) *View {
 	view, ok := v.cache.GetIfPresent(product)
-	if !ok || v.clock.Now().Sub(view.readAt) > viewTTL {
+	if !ok {
+		return nil
+	}
+	now := v.clock.Now()
+	age := now.Sub(view.readAt)
+	if age > viewCheck {
+		// It is as good as read when nobody else had written since.
+		age = min(age, time.Duration(now.UnixMicro()-v.checked.Load())*time.Microsecond)
+	}
+	if age > viewCheck && v.checking.CompareAndSwap(false, true) {
+		go v.check()
+	}
+	if age > viewTTL {
 		return nil
 	}
 	return view
+}
+
+// check finds out whether another process has written anything, and forgets all
+// where it has.
+func (v *views) check() {
+	defer v.checking.Store(false)
+	ctx, cancel := context.WithTimeout(context.Background(), viewTTL)
+	defer cancel()
+	began := v.clock.Now()
+	version, known, err := v.foreign(ctx)
+	if err != nil || !known {
+		return // what is remembered holds as long as it does by itself
+	}
+	if version != v.version {
+		v.forgetAll()
+		v.version = version
+	}
+	v.checked.Store(began.UnixMicro())
 }
 
 // mark is what changes of a product are counted from, before it is read.

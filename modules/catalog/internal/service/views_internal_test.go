@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 func TestWhatChangedWhileItWasReadIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	c := clock.NewFake(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), 1)
-	v := newViews(c)
+	v := newViews(c, func(context.Context) (int64, bool, error) { return 0, false, nil })
 	view := &View{ID: "id", JSON: []byte("{}"), readAt: c.Now()}
 	for what, change := range map[string]func(){
 		"it changed":    func() { v.forget(7) },
@@ -30,4 +31,51 @@ func TestWhatChangedWhileItWasReadIsNotRemembered(t *testing.T) {
 		change()
 		require.Nil(t, v.get(7), what)
 	}
+}
+
+// Where it can be told that nobody else has written, what is remembered holds on.
+func TestWhatNobodyElseChangedIsRememberedOn(t *testing.T) {
+	t.Parallel()
+	c := clock.NewFake(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), 1)
+	asked := make(chan struct{})
+	answers := make(chan int64)
+	v := newViews(c, func(context.Context) (int64, bool, error) {
+		asked <- struct{}{}
+		version := <-answers
+		return version, version != 0, nil
+	})
+	answer := func(version int64) {
+		t.Helper()
+		<-asked
+		answers <- version
+		require.Eventually(t, func() bool { return !v.checking.Load() }, 10*time.Second, time.Millisecond)
+	}
+	view := &View{ID: "id", JSON: []byte("{}"), readAt: c.Now()}
+	v.put(7, v.mark(7), view)
+	c.Advance(viewCheck + time.Microsecond)
+	require.Equal(t, view, v.get(7))
+	answer(3) // the first look tells nothing of what was before
+	require.Nil(t, v.get(7))
+
+	view = &View{ID: "id", JSON: []byte("{}"), readAt: c.Now()}
+	v.put(7, v.mark(7), view)
+	for range 5 {
+		c.Advance(viewCheck + time.Microsecond)
+		require.Equal(t, view, v.get(7))
+		answer(3)
+	}
+	c.Advance(viewCheck + time.Microsecond)
+	require.Equal(t, view, v.get(7))
+	answer(4)
+	require.Nil(t, v.get(7), "somebody else has written")
+
+	// Nobody knows: it holds as long as it does by itself.
+	view = &View{ID: "id", JSON: []byte("{}"), readAt: c.Now()}
+	v.put(7, v.mark(7), view)
+	c.Advance(viewTTL)
+	require.Equal(t, view, v.get(7))
+	answer(0)
+	c.Advance(time.Microsecond)
+	require.Nil(t, v.get(7))
+	answer(0)
 }

@@ -394,7 +394,6 @@ func TestWhatAnotherProcessWritesIsForeign(t *testing.T) {
 		require.True(t, known)
 		return version
 	}
-	insert := db.NewStatement(`INSERT INTO things (name) VALUES ($1)`)
 	write := func(d *db.DB, id string) {
 		t.Helper()
 		require.NoError(t, d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {

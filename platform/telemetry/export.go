@@ -83,7 +83,7 @@ func (c *collector) post(ctx context.Context, body []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errTryAgain, err)
 	}
-	defer func() { _ = answer.Body.Close() }()                         // it is read
+	defer func() { _ = answer.Body.Close() }()                           // it is read
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, answerLimit)) // the status says what became of it
 	switch answer.StatusCode {
 	case http.StatusOK, http.StatusAccepted, http.StatusNoContent:

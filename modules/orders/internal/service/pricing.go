@@ -6,6 +6,7 @@ import (
 	"stoa/modules/catalog"
 	"stoa/modules/orders"
 	"stoa/platform/config"
+	"stoa/platform/country"
 	"stoa/platform/money"
 )
 
@@ -38,9 +39,9 @@ func (s *Shop) Validate() error {
 			bad = append(bad, config.BadValue("shipping."+currency, "%q is no ISO 4217 currency", currency))
 		}
 	}
-	for country := range s.Tax.Rates {
-		if !isCountry(country) {
-			bad = append(bad, config.BadValue("tax.rates."+country, "%q is no country: write its ISO 3166-1 alpha-2 code, such as DE", country))
+	for code := range s.Tax.Rates {
+		if !country.Valid(code) {
+			bad = append(bad, config.BadValue("tax.rates."+code, "%q is no country: write its ISO 3166-1 alpha-2 code, such as DE", code))
 		}
 	}
 	return errors.Join(bad...)

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"stoa/modules/orders"
+	"stoa/platform/country"
 	"stoa/platform/errs"
 )
 
@@ -69,7 +70,7 @@ func (p *problems) address(a *orders.ShippingAddress) {
 	p.line(at+"region", &a.Region, 0, maxShort)
 	p.line(at+"postal_code", &a.PostalCode, 0, maxPostal)
 	p.line(at+"phone", &a.Phone, 0, maxPhone)
-	if !isCountry(a.Country) {
+	if !country.Valid(a.Country) {
 		p.add(at+"country", "is no country's code of two capital letters (ISO 3166-1 alpha-2)")
 	}
 }

@@ -2,11 +2,10 @@ package service
 
 import (
 	"context"
-	_ "embed"
-	"strings"
 
 	"stoa/modules/users"
 	"stoa/modules/users/internal/store"
+	"stoa/platform/country"
 	"stoa/platform/db"
 )
 
@@ -30,7 +29,7 @@ func check(a *users.Address) error {
 	bad.line("body.region", &a.Region, 0, maxShort)
 	bad.line("body.postal_code", &a.PostalCode, 0, maxPostal)
 	bad.line("body.phone", &a.Phone, 0, maxPhone)
-	if !isCountry(a.Country) {
+	if !country.Valid(a.Country) {
 		bad.add("body.country", "is no country's code of two capital letters (ISO 3166-1 alpha-2)")
 	}
 	return bad.error()
@@ -80,15 +79,4 @@ func (s *Service) ListAddresses(ctx context.Context, userID, after string, limit
 		return nil, false, err
 	}
 	return list[:min(len(list), limit)], len(list) > limit, nil
-}
-
-// countries is ISO 3166-1 alpha-2 as of 2024, from
-// https://github.com/datasets/country-codes (ODC-PDDL).
-//
-//go:embed countries.txt
-var countries string
-
-// isCountry tells whether a text is a country's code.
-func isCountry(code string) bool {
-	return len(code) == 2 && !strings.ContainsAny(code, " \n") && strings.Contains(countries, code+" ")
 }

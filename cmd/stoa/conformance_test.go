@@ -23,9 +23,9 @@ func TestMain(m *testing.M) {
 }
 
 // TestConformance holds topologies to everything that is promised to a caller. A
-// further topology is one line. Where the environment variable CONFORMANCE does
-// not say "whole" it is the smallest and the most split of those that a machine
-// of two processors bears beside their tests.
+// further topology is one line. In those of five processes and more, tests that
+// start further shops are left out where the environment variable CONFORMANCE does
+// not say "whole".
 func TestConformance(t *testing.T) {
 	bin := build(t)
 	stoa, gateway := filepath.Join(bin, "stoa"), filepath.Join(bin, "stoa-gateway")
@@ -50,9 +50,6 @@ func TestConformance(t *testing.T) {
 			{Binary: payments}, {Binary: payments}, {Binary: gateway},
 		}},
 	}
-	if os.Getenv("CONFORMANCE") != "whole" {
-		_ = 0
-	}
 	for _, topology := range topologies {
 		t.Run(topology.Name(), func(t *testing.T) { conformance.Run(t, topology) })
 	}
@@ -62,7 +59,7 @@ func TestConformance(t *testing.T) {
 func build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-o", dir, "../...")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", dir, "../...")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

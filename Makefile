@@ -11,6 +11,9 @@ LDFLAGS   := -s -w -X stoa/app.version=$(VERSION) -X stoa/app.commit=$(COMMIT)
 GOLANGCI  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 PACKAGES  ?= ./...
 
+# What was built in one directory is not built again in another.
+export GOFLAGS := $(strip -trimpath $(filter-out -trimpath,$(GOFLAGS)))
+
 .PHONY: help
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +24,7 @@ run: build ## build and run the whole shop with demo data
 
 .PHONY: build
 build: ## build the binaries into bin/
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+	@CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 .PHONY: test
 test: ## run every test there is, with the race detector; needs nothing installed

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -15,7 +16,8 @@ import (
 func TestABenchmarkRunsFromStartToPage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", dir+"/", "stoa/cmd/stoa", "stoa/app/bench")
+	build := exec.Command("go", "build", "-trimpath", "-o", dir+"/", "stoa/cmd/stoa", "stoa/app/bench")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	file := filepath.Join(dir, "measured.json")

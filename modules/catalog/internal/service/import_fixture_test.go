@@ -139,7 +139,7 @@ func journey(t testing.TB) string {
 	n, err := catalogtest.CompleteJourney(&out, file)
 	require.NoError(t, err)
 	require.Equal(t, 20832, n)
-	if raced {
+	if dbtest.Raced {
 		return strings.Join(strings.SplitAfterN(out.String(), "\n", 1001)[:1000], "")
 	}
 	return out.String()

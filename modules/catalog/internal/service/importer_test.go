@@ -22,6 +22,7 @@ import (
 	"stoa/modules/catalog/internal/service"
 	"stoa/platform/clock"
 	"stoa/platform/db"
+	"stoa/platform/db/dbtest"
 )
 
 // start queues a file for the worker.
@@ -384,7 +385,7 @@ func TestFilesOfAllKinds(t *testing.T) {
 	s, run := openImporting(t), 0
 	rapid.Check(t, func(r *rapid.T) {
 		run++ // each with slugs and SKUs of its own
-		if raced && run > 20 {
+		if dbtest.Raced && run > 20 {
 			return
 		}
 		for range rapid.IntRange(1, 4).Draw(r, "files") {
@@ -518,7 +519,7 @@ func requireComesBack(t *testing.T, s *importing, formats ...string) {
 // The memory of an import does not grow with its file, but for some bytes for
 // each product's slug.
 func TestMemoryStaysFlat(t *testing.T) {
-	if testing.Short() || raced {
+	if testing.Short() || dbtest.Raced {
 		t.Skip("it imports 8,000 products, and looks at the heap")
 	}
 	s := openImporting(t)

@@ -36,7 +36,10 @@ import (
 	"stoa/platform/saga"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	dbtest.Examples(30)
+	goleak.VerifyTestMain(m)
+}
 
 // shop is the service at work, with fakes for neighbours that do their part of
 // the choreography.

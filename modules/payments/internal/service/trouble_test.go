@@ -20,6 +20,7 @@ import (
 	"stoa/modules/payments/internal/service"
 	"stoa/platform/clock"
 	"stoa/platform/db"
+	"stoa/platform/db/dbtest"
 	"stoa/platform/rpc/rpctest"
 )
 
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) {
 		victim(path)
 		return
 	}
+	dbtest.Examples(40)
 	rpctest.Main(m)
 }
 

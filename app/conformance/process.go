@@ -39,7 +39,7 @@ func (o One) Name() string { return o.Called }
 func (One) AtOnce() int { return processes }
 
 // Large tells whether one such shop is as much as a small machine bears.
-func (One) Large() bool { return false }
+func (o One) Large() bool { return o.Shared }
 
 // Recovery is how long what was under way at a kill may lie still.
 func (o One) Recovery() time.Duration { return takenOver(o.Shared) }

@@ -78,7 +78,7 @@ func Run(t *testing.T, topology Topology) {
 	w := open(t, topology)
 	// What measures time or the memory of the process has the machine to itself.
 	t.Run("alone", func(t *testing.T) {
-		alone := slices.Concat(guessing(), forged())
+		alone := slices.Concat(guessing(), forged(), []promise{{"no text breaks a search", strangeSearches}})
 		if whole(topology) {
 			alone = append(alone, slowConnections()...) // in a shop of their own
 		}

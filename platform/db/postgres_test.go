@@ -238,7 +238,7 @@ func TestWhoFindsNoFreeConnectionIsToldSo(t *testing.T) {
 
 func TestWhatTakesTooLongIsEnded(t *testing.T) {
 	t.Parallel()
-	d := openWith(t, "test", dbtest.PostgresWith(t, "test", migrations), db.Options{Statement: 50 * time.Millisecond, LockWait: 20 * time.Millisecond})
+	d := openWith(t, "test", dbtest.PostgresWith(t, "test", migrations), db.Options{Statement: time.Second, LockWait: 200 * time.Millisecond})
 	slow := db.NewStatementFor("", `SELECT pg_sleep(60)`)
 	_, err := slow.Exec(t.Context(), d.Read())
 	require.ErrorIs(t, err, db.ErrUnavailable)

@@ -56,7 +56,10 @@ func slowCallers(t *testing.T, shared *world) {
 		spent = append(spent, took(func() { w.anyone.Get(t, "/products?limit=1").Want(t, http.StatusOK) }))
 	}
 	slices.Sort(spent)
-	require.Less(t, spent[95], 100*time.Millisecond, "others are served at once; half of them took %s", spent[50])
+	// While the first bytes of all of them fill the machine's buffers the processor
+	// is busy; nobody waits for those who are slow.
+	require.Less(t, spent[50], 20*time.Millisecond, "others are served at once")
+	require.Less(t, spent[95], slowReadTimeout/2, "others do not wait for them")
 	for i, closed := range <-done {
 		require.True(t, closed, "connection %d is kept open", i)
 	}

@@ -15,9 +15,10 @@ import (
 	platformmigrations "stoa/migrations/platform"
 )
 
-// migrateTries is how often bringing a schema up to date is tried when another
-// process is doing the same.
-const migrateTries = 3
+// migrateTries is how often bringing a schema up to date is tried when other
+// processes are doing the same. Each failure is a migration that another has just
+// run, so it is more often than there are migrations.
+const migrateTries = 20
 
 // MigrationStatus is what became of one migration.
 type MigrationStatus struct {

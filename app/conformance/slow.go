@@ -51,16 +51,19 @@ func slowCallers(t *testing.T, shared *world) {
 			}
 		})
 	}()
+	// Others are served at once for as long as any of them is there.
 	var spent []time.Duration
-	for range 100 {
+	var ended []bool
+	for ended == nil || len(spent) < 100 {
 		spent = append(spent, took(func() { w.anyone.Get(t, "/products?limit=1").Want(t, http.StatusOK) }))
+		select {
+		case ended = <-done:
+		default:
+		}
 	}
 	slices.Sort(spent)
-	// While the first bytes of all of them fill the machine's buffers the processor
-	// is busy; nobody waits for those who are slow.
-	require.Less(t, spent[50], 20*time.Millisecond, "others are served at once")
-	require.Less(t, spent[95], slowReadTimeout/2, "others do not wait for them")
-	for i, closed := range <-done {
+	require.Less(t, spent[len(spent)*95/100], 100*time.Millisecond, "others are served at once; half of them took %s", spent[len(spent)/2])
+	for i, closed := range ended {
 		require.True(t, closed, "connection %d is kept open", i)
 	}
 	w.anyone.Get(t, "/products?limit=1").Want(t, http.StatusOK)

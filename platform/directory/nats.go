@@ -21,9 +21,12 @@ import (
 const (
 	// prefix of our names among the micro services of a broker.
 	prefix = "stoa-"
-	// Subjects on which instances say that they have come or are going.
+	// Subjects on which instances say that they have come or are going, and on
+	// which they are asked. It is not the broker's $SRV.STATS, because the micro
+	// services of nats.go answer that before they are made (a data race).
 	subjectJoin  = "stoa.directory.join"
 	subjectLeave = "stoa.directory.leave"
+	subjectAsk   = "stoa.directory.ask"
 	// missable is how many times in a row an instance may not answer.
 	missable = 5
 	// remembered is how many rounds of questions somebody who left is not
@@ -35,8 +38,9 @@ const (
 
 // NATS is a directory that instances announce themselves in. Each is a micro
 // service (ADR-32 of NATS), named stoa-<module>, whose metadata holds its
-// addresses and whose statistics hold its load. Every directory asks all of
-// them for both each directory.refresh; besides, whoever comes or goes says so
+// addresses and whose statistics hold its load, for this directory and for the
+// tools of NATS. Every directory asks all of them for both each
+// directory.refresh; besides, whoever comes or goes says so
 // at once. One that does not answer five times in a row is gone.
 //
 // While the broker is away what is known stays: calls do not go through it.
@@ -122,7 +126,7 @@ func (d *NATS) ask() {
 	for _, m := range d.known {
 		m.missed++
 	}
-	if err := d.conn.PublishRequest(micro.APIPrefix+".STATS", d.inbox, nil); err != nil {
+	if err := d.conn.PublishRequest(subjectAsk, d.inbox, nil); err != nil {
 		d.log.Warn("instances cannot be asked whether they are there", "error", err)
 	}
 }
@@ -263,14 +267,25 @@ func (d *NATS) Announce(i Instance, load func() int64) (func() error, error) {
 	if err := service.AddEndpoint("load", micro.HandlerFunc(tell), micro.WithEndpointSubject("stoa.directory.load."+i.ID+"."+i.Module)); err != nil {
 		return nil, errors.Join(fmt.Errorf("announce %s: %w", i.Module, err), service.Stop())
 	}
-	if err := d.say(subjectJoin, service.Stats()); err != nil {
+	asked, err := d.conn.Subscribe(subjectAsk, func(m *nats.Msg) {
+		if text, err := json.Marshal(service.Stats()); err == nil {
+			_ = m.Respond(text) // who asked asks again
+		}
+	})
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("announce %s: %w", i.Module, err), service.Stop())
 	}
 	leave := sync.OnceValue(func() error {
-		// Stop waits for nothing that runs; who has left is not asked again.
+		// Nothing that runs is waited for; who has left is not asked again.
 		err := d.say(subjectLeave, service.Stats())
+		if gone := asked.Unsubscribe(); !errors.Is(gone, nats.ErrConnectionClosed) {
+			err = errors.Join(err, gone)
+		}
 		return errors.Join(err, service.Stop())
 	})
+	if err := d.say(subjectJoin, service.Stats()); err != nil {
+		return nil, errors.Join(fmt.Errorf("announce %s: %w", i.Module, err), leave())
+	}
 	return leave, nil
 }
 

@@ -50,32 +50,35 @@ func TestCustomersSeeWhatChangedAtOnce(t *testing.T) {
 		}
 		return got
 	}
-	for what, change := range map[string]func() error{
-		"nothing":    func() error { return nil },
-		"adjustment": func() error { _, err := s.Adjust(ctx, small, 9, ""); return err },
-		"reservation": func() error {
+	for _, change := range []struct {
+		what string
+		do   func() error
+	}{
+		{"nothing", func() error { return nil }},
+		{"adjustment", func() error { _, err := s.Adjust(ctx, small, 9, ""); return err }},
+		{"reservation", func() error {
 			_, err := s.Adjust(ctx, small, 1, "")
 			require.NoError(t, err)
 			_, err = s.Reserve(ctx, catalog.ReserveRequest{OrderID: "o", Items: []catalog.Item{{SKU: small, Quantity: 1}}})
 			return err
-		},
-		"release": func() error { _, err := s.Release(ctx, catalog.ReleaseRequest{OrderID: "o"}); return err },
-		"patch": func() error {
+		}},
+		{"release", func() error { _, err := s.Release(ctx, catalog.ReleaseRequest{OrderID: "o"}); return err }},
+		{"patch", func() error {
 			_, err := s.PatchProduct(ctx, p.ID, service.ProductPatch{Title: ptr("Another")}, nil)
 			return err
-		},
-		"variant": func() error {
+		}},
+		{"variant", func() error {
 			_, _, err := s.AddVariant(ctx, p.ID, service.NewVariant{SKU: "XL", Price: usd(5)}, nil)
 			return err
-		},
-		"category": func() error {
+		}},
+		{"category", func() error {
 			_, err := s.PatchCategory(ctx, home.ID, service.CategoryPatch{Name: ptr("House"), Slug: ptr("house")})
 			return err
-		},
+		}},
 	} {
 		seen()
-		require.NoError(t, change(), what)
-		require.Equal(t, staff(), seen(), what)
+		require.NoError(t, change.do(), change.what)
+		require.Equal(t, staff(), seen(), change.what)
 	}
 
 	// A slug that another product has taken is the other's.

@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -58,6 +59,10 @@ type Conn interface {
 type prepared interface {
 	ExecContext(ctx context.Context, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, args ...any) (*sql.Rows, error)
+}
+
+// onePrepared is one that has its row at once.
+type onePrepared interface {
 	QueryRowContext(ctx context.Context, args ...any) *sql.Row
 }
 
@@ -183,8 +188,10 @@ type Tx struct {
 type session interface {
 	prepared(ctx context.Context, s *Statement) (prepared, error)
 	// lock keeps others out who lock the same key, or, where it is shared, who
-	// lock it otherwise.
-	lock(ctx context.Context, key string, shared bool) error
+	// lock it otherwise: from the next statement on, or from flush on.
+	lock(key string, shared bool) error
+	// flush runs what nobody has waited for.
+	flush(ctx context.Context) error
 	// relax has the commit not wait for the disk.
 	relax(ctx context.Context) error
 }
@@ -197,9 +204,12 @@ type session interface {
 func (tx *Tx) Lock(ctx context.Context, keys ...string) error {
 	sorted := slices.Compact(slices.Sorted(slices.Values(keys)))
 	for _, key := range sorted {
-		if err := tx.session.lock(ctx, key, false); err != nil {
+		if err := tx.session.lock(key, false); err != nil {
 			return fmt.Errorf("lock %s: %w", key, err)
 		}
+	}
+	if err := tx.session.flush(ctx); err != nil {
+		return fmt.Errorf("lock %s: %w", strings.Join(sorted, ", "), err)
 	}
 	return nil
 }
@@ -207,11 +217,19 @@ func (tx *Tx) Lock(ctx context.Context, keys ...string) error {
 // LockShared is Lock for those who do not exclude each other, only one who
 // takes Lock.
 func (tx *Tx) LockShared(ctx context.Context, key string) error {
-	if err := tx.session.lock(ctx, key, true); err != nil {
+	err := tx.LockSharedLater(key)
+	if err == nil {
+		err = tx.session.flush(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("lock %s: %w", key, err)
 	}
 	return nil
 }
+
+// LockSharedLater is LockShared for the statements that follow: what they read
+// stays true, and nobody waits for the lock alone.
+func (tx *Tx) LockSharedLater(key string) error { return tx.session.lock(key, true) }
 
 // Relax has the commit not wait for the disk: for what may be forgotten in a
 // crash, such as who was about to do something. On SQLite it does nothing.

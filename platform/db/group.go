@@ -232,7 +232,9 @@ func (w *groupWriter) prepared(ctx context.Context, s *Statement) (prepared, err
 }
 
 // lock has nothing to do: writers follow one another.
-func (w *groupWriter) lock(context.Context, string, bool) error { return nil }
+func (w *groupWriter) lock(string, bool) error { return nil }
+
+func (w *groupWriter) flush(context.Context) error { return nil }
 
 func (w *groupWriter) relax(context.Context) error { return nil }
 

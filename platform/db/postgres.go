@@ -40,7 +40,7 @@ func OpenPostgres(ctx context.Context, name, url string, o Options) (*DB, error)
 	e := &pgEngine{name: name, config: config, options: o}
 	e.pools = &pgPools{
 		readers: e.pool(e.session(reading), o.Readers),
-		writers: e.pool(e.session(writing), o.Writers),
+		writers: e.pool(cached(e.session(writing)), o.Writers),
 	}
 	e.writer = &pgWriter{engine: e, clock: o.Clock, acquire: o.Acquire}
 	if err := e.ping(ctx); err != nil {
@@ -122,6 +122,13 @@ func (e *pgEngine) session(m mode) *pgx.ConnConfig {
 	if m == reading {
 		c.RuntimeParams["default_transaction_read_only"] = "on"
 	}
+	return c
+}
+
+// cached has statements prepared and kept where nothing else is asked for, as
+// those are that go to the server together.
+func cached(c *pgx.ConnConfig) *pgx.ConnConfig {
+	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	return c
 }
 

@@ -121,36 +121,40 @@ func (w *pgWriter) try(ctx context.Context, fn func(ctx context.Context, tx *Tx)
 	}
 	defer func() { _ = conn.Close() }() // it goes back to the pool; one that is broken is thrown away there
 	inner := context.WithValue(context.WithoutCancel(ctx), insideWrite{w.engine}, true)
-	begun, err := conn.BeginTx(inner, nil)
-	if err != nil {
-		return nil, raw.IsClosed(), w.failed("begin", err)
-	}
-	tx = &Tx{IDB: begun, session: &pgSession{engine: w.engine, tx: begun}}
+	begun := &pgTx{engine: w.engine, conn: conn, raw: raw}
+	tx = &Tx{IDB: pgTxConn{conn, begun, w.engine.pools.writers.DB}, session: begun}
 	p, err := w.run(inner, tx, begun, fn)
 	if p != nil {
 		p.again()
 	}
 	switch {
 	case err == nil:
+	case isOurs(begun.failed):
+		return nil, false, err
 	case raw.IsClosed():
 		// Whatever fn made of it: the connection was lost, and nothing is committed.
 		return nil, true, w.failed("write", err)
 	default:
 		return nil, isRefused(err), err
 	}
-	if err := begun.Commit(); err != nil {
+	if begun.failed != nil && !raw.IsClosed() {
+		begun.rollback(inner)
+		return nil, isRefused(begun.failed), fmt.Errorf("%s: a statement failed and the transaction went on: %w", w.engine.name, begun.failed)
+	}
+	if err := begun.commit(inner); err != nil {
 		// What the server says it refused was not done. Of a connection that is
 		// lost now nobody knows.
-		if errors.Is(err, pgx.ErrTxCommitRollback) {
-			return nil, false, fmt.Errorf("%s: a statement failed and the transaction went on: %w", w.engine.name, err)
+		if raw.IsClosed() && !isOurs(err) {
+			return nil, false, w.failed("commit", err)
 		}
-		return nil, isRefused(err) && !raw.IsClosed(), w.failed("commit", err)
+		begun.rollback(inner)
+		return nil, isRefused(err), err
 	}
 	return tx, false, nil
 }
 
 // run runs fn, and rolls back where it fails, panics, or ends its goroutine.
-func (w *pgWriter) run(ctx context.Context, tx *Tx, begun bun.Tx, fn func(ctx context.Context, tx *Tx) error) (p *panicked, err error) {
+func (w *pgWriter) run(ctx context.Context, tx *Tx, begun *pgTx, fn func(ctx context.Context, tx *Tx) error) (p *panicked, err error) {
 	done := false
 	defer func() {
 		if done {
@@ -159,7 +163,7 @@ func (w *pgWriter) run(ctx context.Context, tx *Tx, begun bun.Tx, fn func(ctx co
 		if value := recover(); value != nil {
 			p = &panicked{value, debug.Stack()}
 		}
-		_ = begun.Rollback() // where that fails the connection is broken, and all of it gone
+		begun.rollback(ctx)
 	}()
 	err = tx.run(ctx, fn)
 	done = err == nil
@@ -180,33 +184,16 @@ func isRefused(err error) bool {
 	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
 }
 
+// isOurs tells whether a statement was none that can be sent, such as one whose
+// arguments do not fit; pgx gives up the connection then.
+func isOurs(err error) bool {
+	var e pgx.ErrPreprocessingBatch
+	return errors.As(err, &e) && !errors.Is(err, ErrUnavailable)
+}
+
 // isLost tells whether a connection has ended.
 func isLost(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, sql.ErrConnDone)
-}
-
-// pgSession is a transaction's connection.
-type pgSession struct {
-	engine *pgEngine
-	tx     bun.Tx
-}
-
-func (s *pgSession) prepared(_ context.Context, st *Statement) (prepared, error) {
-	return pgStatement{on: s.tx.Tx, query: st.postgres}, nil
-}
-
-func (s *pgSession) lock(ctx context.Context, key string, shared bool) error {
-	query := "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
-	if shared {
-		query = "SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))"
-	}
-	_, err := pgStatement{on: s.tx.Tx, query: query}.ExecContext(ctx, s.engine.key(key))
-	return err
-}
-
-func (s *pgSession) relax(ctx context.Context) error {
-	_, err := s.tx.Tx.ExecContext(ctx, "SET LOCAL synchronous_commit = off")
-	return err
 }
 
 // key gives a name as it is locked on the server, where modules share a space.

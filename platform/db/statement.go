@@ -36,28 +36,92 @@ func (s *Statement) Query(ctx context.Context, c Conn, args ...any) (*sql.Rows, 
 	return rows, translate(err)
 }
 
-// QueryRow runs a statement that gives at most one row.
+// QueryRow runs a statement that gives at most one row. Scan it.
 func (s *Statement) QueryRow(ctx context.Context, c Conn, args ...any) Row {
 	p, err := c.prepared(ctx, s)
 	if err != nil {
 		return Row{err: translate(err)}
 	}
-	if p, ok := p.(pgStatement); ok && !p.finds(args) {
-		return Row{err: sql.ErrNoRows}
+	switch p := p.(type) {
+	case pgTxStatement:
+		return p.row(ctx, args)
+	case pgStatement:
+		if !p.finds(args) {
+			return Row{err: sql.ErrNoRows}
+		}
 	}
-	return Row{row: p.QueryRowContext(ctx, args...)}
+	return Row{row: p.(onePrepared).QueryRowContext(ctx, args...)}
+}
+
+// QueryRows runs a statement that gives at most one row for each of several
+// lists of arguments, and has each row scanned in turn, until that fails. On
+// PostgreSQL all have been run by then, in one round trip.
+func (s *Statement) QueryRows(ctx context.Context, tx *Tx, args [][]any, scan func(i int, r Row) error) error {
+	_, ahead := tx.session.(*pgTx)
+	rows := make([]Row, len(args))
+	for i := range args {
+		if ahead {
+			rows[i] = s.QueryRow(ctx, tx, args[i]...)
+		}
+	}
+	for i, row := range rows {
+		if !ahead {
+			row = s.QueryRow(ctx, tx, args[i]...)
+		}
+		if err := scan(i, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Later runs a statement for which the caller need not wait. Its error is that
+// of Later, of a later statement, or of the Write.
+func (s *Statement) Later(ctx context.Context, tx *Tx, args ...any) error {
+	return s.later(ctx, tx, nil, args)
+}
+
+// LaterOr is Later for a statement that is to change something: where it does
+// not, the transaction fails with none.
+func (s *Statement) LaterOr(ctx context.Context, tx *Tx, none error, args ...any) error {
+	return s.later(ctx, tx, none, args)
+}
+
+func (s *Statement) later(ctx context.Context, tx *Tx, none error, args []any) error {
+	p, err := tx.prepared(ctx, s)
+	if err != nil {
+		return translate(err)
+	}
+	if p, ok := p.(pgTxStatement); ok {
+		return p.later(args, none)
+	}
+	result, err := p.ExecContext(ctx, args...)
+	if err != nil || none == nil {
+		return translate(err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return none
 }
 
 // Row is the answer of QueryRow.
 type Row struct {
 	row *sql.Row
 	err error
+
+	ctx context.Context
+	tx  *pgTx
+	ask *pgAsk
 }
 
 // Scan copies the row's columns. Errors: sql.ErrNoRows where there is none.
 func (r Row) Scan(dest ...any) error {
 	if r.err != nil {
 		return r.err
+	}
+	if r.ask != nil {
+		return r.tx.scan(r.ctx, r.ask, dest)
 	}
 	return translate(r.row.Scan(dest...))
 }

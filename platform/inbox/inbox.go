@@ -112,7 +112,7 @@ func (i *Inbox) Deliver(ctx context.Context, events []bus.Event) error {
 				if !slices.Contains(h.Types, e.Type) {
 					continue
 				}
-				if _, err := store.Exec(ctx, tx, e.ID, h.Name, e.Source, e.Subject, e.Sequence, e.Type, string(text), now); err != nil {
+				if err := store.Later(ctx, tx, e.ID, h.Name, e.Source, e.Subject, e.Sequence, e.Type, string(text), now); err != nil {
 					return err
 				}
 			}

@@ -173,11 +173,9 @@ func (i *Inbox) attempt(ctx context.Context, d delivery) {
 	pause := min(firstPause<<min(d.attempts, 20), longestPause)
 	record := func(ctx context.Context, tx *db.Tx) error {
 		if give {
-			_, err := park.Exec(ctx, tx, text, d.position, i.leases.name)
-			return err
+			return park.Later(ctx, tx, text, d.position, i.leases.name)
 		}
-		_, err := retry.Exec(ctx, tx, db.NewTime(now.Add(pause)), text, d.position, i.leases.name)
-		return err
+		return retry.Later(ctx, tx, db.NewTime(now.Add(pause)), text, d.position, i.leases.name)
 	}
 	switch writeErr := i.db.Write(ctx, record); {
 	case writeErr != nil:
@@ -214,14 +212,9 @@ func (i *Inbox) handle(ctx context.Context, d delivery) (err error) {
 		return err
 	}
 	err = i.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		n, err := db.Affected(finish.Exec(ctx, tx, db.NewTime(i.clock.Now()), d.position, i.leases.name))
-		switch {
-		case err != nil:
+		err := finish.LaterOr(ctx, tx, errDone, db.NewTime(i.clock.Now()), d.position, i.leases.name)
+		if err != nil || effect == nil {
 			return err
-		case n == 0:
-			return errDone
-		case effect == nil:
-			return nil
 		}
 		return effect(ctx, tx)
 	})

@@ -75,7 +75,7 @@ func (o *Outbox) Add(ctx context.Context, tx *db.Tx, aggregate string, events ..
 		if err != nil {
 			return fmt.Errorf("outbox of %s: %s: %w", o.module, e.Type, err)
 		}
-		if _, err := insertEvent.Exec(ctx, tx, e.ID, e.Type, aggregate, string(whole), db.NewTime(now)); err != nil {
+		if err := insertEvent.Later(ctx, tx, e.ID, e.Type, aggregate, string(whole), db.NewTime(now)); err != nil {
 			return fmt.Errorf("outbox of %s: %w", o.module, err)
 		}
 	}

@@ -63,8 +63,7 @@ func (o *Outbox) relayShared(ctx context.Context) (n int, others bool, err error
 		if err := tx.Relax(inner); err != nil {
 			return err
 		}
-		_, err = sentThese.Exec(inner, tx, db.NewTime(o.clock.Now()), positions)
-		return err
+		return sentThese.Later(inner, tx, db.NewTime(o.clock.Now()), positions)
 	})
 	if err != nil {
 		return 0, false, err

@@ -244,11 +244,7 @@ func (e *execution[T]) save(ctx context.Context, holder string, due time.Time) e
 		if err := all(ctx, tx, e.effects); err != nil {
 			return err
 		}
-		n, err := db.Affected(advance.Exec(ctx, tx, e.state, e.done, string(e.kept), e.cause, e.attempts, db.NewTime(due), holder, e.saga.Kind, e.id, e.name))
-		if err == nil && n == 0 {
-			return errNotOurs
-		}
-		return err
+		return advance.LaterOr(ctx, tx, errNotOurs, e.state, e.done, string(e.kept), e.cause, e.attempts, db.NewTime(due), holder, e.saga.Kind, e.id, e.name)
 	})
 	if err != nil {
 		return err
@@ -273,11 +269,7 @@ func (e *execution[T]) end(ctx context.Context, state State, last db.Effect) err
 				return err
 			}
 		}
-		n, err := db.Affected(end.Exec(ctx, tx, state, e.done, e.cause, db.NewTime(e.Runner.clock.Now()), e.saga.Kind, e.id, e.name))
-		if err == nil && n == 0 {
-			return errNotOurs
-		}
-		return err
+		return end.LaterOr(ctx, tx, errNotOurs, state, e.done, e.cause, db.NewTime(e.Runner.clock.Now()), e.saga.Kind, e.id, e.name)
 	})
 	if err == nil {
 		e.trace(Point{e.saga.Kind, e.id, "", "commit"})

@@ -92,13 +92,17 @@ var (
 	due   = db.NewStatement(`SELECT id FROM sagas WHERE kind = $1 AND ended_at IS NULL AND due_at <= $2 ORDER BY due_at LIMIT $3`)
 	claim = db.NewStatement(`UPDATE sagas SET lease = $1, due_at = $2 WHERE kind = $3 AND id = $4 AND ended_at IS NULL AND due_at <= $5
 		RETURNING state, step, data, error, attempts, deadline_at`)
-	renew = db.NewStatement(`UPDATE sagas SET due_at = $1 WHERE kind = $2 AND id = $3 AND lease = $4 AND ended_at IS NULL`)
+	renew = db.NewStatement(`UPDATE sagas SET due_at = $1 WHERE kind = $2 AND id = $3 AND lease = $4`)
+	// One that has ended is leased to nobody, so that what a runner writes of its
+	// own asks for the lease alone: the index of those that are open would be
+	// tempting otherwise, and is full of those that were.
+	//
 	// orphans are what an earlier life of a database that one process has left.
 	orphans = db.NewStatement(`UPDATE sagas SET due_at = $1 WHERE kind = $2 AND ended_at IS NULL AND lease <> '' AND lease <> $3`)
 	advance = db.NewStatement(`UPDATE sagas SET state = $1, step = $2, data = $3, error = $4, attempts = $5, due_at = $6, lease = $7
-		WHERE kind = $8 AND id = $9 AND lease = $10 AND ended_at IS NULL`)
+		WHERE kind = $8 AND id = $9 AND lease = $10`)
 	end = db.NewStatement(`UPDATE sagas SET state = $1, step = $2, data = '{}', error = $3, ended_at = $4, lease = ''
-		WHERE kind = $5 AND id = $6 AND lease = $7 AND ended_at IS NULL`)
+		WHERE kind = $5 AND id = $6 AND lease = $7`)
 	sweepEnded = db.NewStatement(`DELETE FROM sagas WHERE kind = $1 AND ended_at IS NOT NULL AND ended_at < $2`)
 	nextDue    = db.NewStatement(`SELECT due_at FROM sagas WHERE kind = $1 AND ended_at IS NULL AND lease = '' ORDER BY due_at LIMIT 1`)
 )
@@ -111,7 +115,7 @@ func (r *Runner[T]) Start(ctx context.Context, tx *db.Tx, id string, data T, dea
 		return fmt.Errorf("start %s: %w", r.saga.Kind, err)
 	}
 	now := r.clock.Now()
-	if _, err := insert.Exec(ctx, tx, r.saga.Kind, id, string(text), db.NewTime(now.Add(lease)), db.NewTime(deadline), r.name, db.NewTime(now)); err != nil {
+	if err := insert.Later(ctx, tx, r.saga.Kind, id, string(text), db.NewTime(now.Add(lease)), db.NewTime(deadline), r.name, db.NewTime(now)); err != nil {
 		return fmt.Errorf("start %s: %w", r.saga.Kind, err)
 	}
 	tx.AfterCommit(func() {
@@ -325,7 +329,7 @@ func (r *Runner[T]) renewals(ctx context.Context) {
 		}
 		if err := r.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 			for _, id := range long {
-				if _, err := renew.Exec(ctx, tx, db.NewTime(now.Add(lease)), r.saga.Kind, id, r.name); err != nil {
+				if err := renew.Later(ctx, tx, db.NewTime(now.Add(lease)), r.saga.Kind, id, r.name); err != nil {
 					return err
 				}
 			}

@@ -3,6 +3,7 @@ package service
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,38 +43,38 @@ func (s *Service) Reserve(ctx context.Context, r catalog.ReserveRequest) (catalo
 	slices.SortFunc(items, func(a, b catalog.Item) int { return cmp.Compare(a.SKU, b.SKU) })
 	now := s.clock.Now()
 	made := store.Reservation{OrderID: r.OrderID, State: store.Held, Items: items, ExpiresAt: now.Add(s.cfg.ReservationTTL)}
-	var answer store.Reservation
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		answer = made
-		inserted, err := store.InsertReservation(ctx, tx, made, now)
+		if err := store.InsertReservation(ctx, tx, made, now); err != nil {
+			return err
+		}
+		held, err := store.Hold(ctx, tx, items)
+		if err == nil && len(held) < len(items) {
+			err = s.cannotHold(ctx, tx, items[len(held)].SKU)
+		}
 		if err != nil {
 			return err
 		}
-		if !inserted {
-			if answer, _, err = store.GetReservation(ctx, tx, r.OrderID); err != nil {
-				return err
-			}
-			if answer.State == store.Released || answer.State == store.Expired {
-				return catalog.ErrReservationClosed
-			}
-			return nil
-		}
-		for _, item := range items {
-			stock, ok, err := store.Hold(ctx, tx, item.SKU, item.Quantity)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				return s.cannotHold(ctx, tx, item.SKU)
-			}
+		for _, stock := range held {
 			s.changed(tx, stock.Product)
 		}
 		return nil
 	})
+	if errors.Is(err, store.ErrReserved) {
+		made, err = s.reserved(ctx, r.OrderID)
+	}
 	if err != nil {
 		return catalog.Reservation{}, fmt.Errorf("reserve stock: %w", err)
 	}
-	return catalog.Reservation{OrderID: answer.OrderID, Items: answer.Items, ExpiresAt: answer.ExpiresAt}, nil
+	return catalog.Reservation{OrderID: made.OrderID, Items: made.Items, ExpiresAt: made.ExpiresAt}, nil
+}
+
+// reserved gives what an order has been given before.
+func (s *Service) reserved(ctx context.Context, orderID string) (store.Reservation, error) {
+	known, _, err := store.GetReservation(ctx, s.db.Read(), orderID)
+	if err == nil && (known.State == store.Released || known.State == store.Expired) {
+		err = catalog.ErrReservationClosed
+	}
+	return known, err
 }
 
 // cannotHold says why some of a SKU could not be reserved.
@@ -102,7 +103,7 @@ func (s *Service) Commit(ctx context.Context, r catalog.CommitRequest) error {
 		}
 		if ok {
 			for _, item := range held.Items {
-				if _, err := store.Sell(ctx, tx, item.SKU, item.Quantity); err != nil {
+				if err := store.Sell(ctx, tx, item.SKU, item.Quantity); err != nil {
 					return err
 				}
 			}

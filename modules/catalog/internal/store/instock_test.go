@@ -43,7 +43,7 @@ func TestTwoTransactionsThatSellOutAProductTakeItOffTheListOfWhatIsInStock(t *te
 		for _, sku := range skus {
 			sold.Go(func() {
 				if err := d.Write(context.Background(), func(ctx context.Context, tx *db.Tx) error {
-					_, _, err := store.Hold(ctx, tx, sku, 1)
+					_, err := store.Hold(ctx, tx, []catalog.Item{{SKU: sku, Quantity: 1}})
 					held.Done()
 					held.Wait()
 					return err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"stoa/modules/catalog"
@@ -60,11 +61,13 @@ func scanReservation(from row) (Reservation, bool, error) {
 	return r, ok, err
 }
 
-// InsertReservation records what an order holds from now on; false where the
-// order has a row already.
-func InsertReservation(ctx context.Context, tx *db.Tx, r Reservation, now time.Time) (bool, error) {
-	n, err := db.Affected(insertReservation.Exec(ctx, tx, r.OrderID, db.NewJSON(r.Items), db.NewTime(r.ExpiresAt), db.NewTime(now)))
-	return n == 1, err
+// ErrReserved says that an order has a reservation already.
+var ErrReserved = errors.New("the order has a reservation")
+
+// InsertReservation records what an order holds from now on. Errors, here or
+// later in the transaction: ErrReserved.
+func InsertReservation(ctx context.Context, tx *db.Tx, r Reservation, now time.Time) error {
+	return insertReservation.LaterOr(ctx, tx, ErrReserved, r.OrderID, db.NewJSON(r.Items), db.NewTime(r.ExpiresAt), db.NewTime(now))
 }
 
 // GetReservation gives what an order holds; false where it has no row.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"time"
 
+	"stoa/modules/catalog"
 	"stoa/platform/db"
 )
 
@@ -28,8 +29,7 @@ var (
 		WHERE sku = $1 AND product IS NOT NULL AND on_hand - reserved >= $2 RETURNING sku, product, on_hand, reserved`)
 	free = db.NewStatement(`UPDATE stock SET reserved = reserved - $2
 		WHERE sku = $1 RETURNING sku, product, on_hand, reserved`)
-	sell = db.NewStatement(`UPDATE stock SET on_hand = on_hand - $2, reserved = reserved - $2
-		WHERE sku = $1 RETURNING sku, product, on_hand, reserved`)
+	sell = db.NewStatement(`UPDATE stock SET on_hand = on_hand - $2, reserved = reserved - $2 WHERE sku = $1`)
 	move = db.NewStatement(`UPDATE stock SET on_hand = on_hand + $2
 		WHERE sku = $1 AND on_hand + $2 BETWEEN reserved AND 1000000000000 RETURNING sku, product, on_hand, reserved`)
 	stockOf = newLookup(0, `SELECT sku, product, on_hand, reserved FROM stock WHERE sku IN ($in)`)
@@ -70,15 +70,24 @@ func StockOf(ctx context.Context, c db.Conn, skus []string) (map[string]Stock, e
 	return all, err
 }
 
-// Hold reserves some of a variant; false where there is no such variant or
-// fewer are available.
-func Hold(ctx context.Context, tx *db.Tx, sku string, quantity int64) (Stock, bool, error) {
-	s, ok, err := changeStock(ctx, tx, hold, sku, quantity)
-	if err != nil || !ok {
-		return s, ok, err
+// Hold reserves some of several variants, in their order, and gives what there
+// is of each afterwards. It is as far as it came where there is no such variant
+// or fewer are available.
+func Hold(ctx context.Context, tx *db.Tx, items []catalog.Item) ([]Stock, error) {
+	args := make([][]any, len(items))
+	for i, item := range items {
+		args[i] = []any{item.SKU, item.Quantity}
 	}
-	crossed(tx, s, s.Available()+quantity)
-	return s, true, nil
+	held := make([]Stock, 0, len(items))
+	_, err := found(hold.QueryRows(ctx, tx, args, func(i int, r db.Row) error {
+		s, err := scanStock(r)
+		if err == nil {
+			crossed(tx, s, s.Available()+items[i].Quantity)
+			held = append(held, s)
+		}
+		return err
+	}))
+	return held, err
 }
 
 // Free gives back what is reserved.
@@ -92,9 +101,8 @@ func Free(ctx context.Context, tx *db.Tx, sku string, quantity int64) (Stock, er
 }
 
 // Sell takes out what is reserved. What is available stays the same.
-func Sell(ctx context.Context, tx *db.Tx, sku string, quantity int64) (Stock, error) {
-	s, _, err := changeStock(ctx, tx, sell, sku, quantity)
-	return s, err
+func Sell(ctx context.Context, tx *db.Tx, sku string, quantity int64) error {
+	return sell.Later(ctx, tx, sku, quantity)
 }
 
 // Move changes what is on hand; false where nothing is known of the SKU, fewer

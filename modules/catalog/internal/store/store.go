@@ -52,15 +52,21 @@ func found(err error) (bool, error) {
 // onPostgres tells whether there may be other writers.
 func onPostgres(c db.Conn) bool { return c.Dialect().Name() == dialect.PG }
 
-// maxIn is how many values one statement looks up at most in SQLite.
-const maxIn = 128
+const (
+	// maxIn is how many values one statement looks up at most in SQLite.
+	maxIn = 128
+	// maxPlanned is how many values PostgreSQL keeps a plan for. One for a list of
+	// any length it finds worse than what it works out anew each time, which takes
+	// longer than looking a few values up.
+	maxPlanned = 8
+)
 
-// lookup is a statement with a list of values, IN ($in). SQLite has it prepared
-// for some lengths of the list: a shorter one is filled up with its last value.
-// PostgreSQL takes the list as one argument.
+// lookup is a statement with a list of values, IN ($in). It is prepared for some
+// lengths of the list: a shorter one is filled up with its last value. PostgreSQL
+// takes a long list as one argument.
 type lookup struct {
-	statements []*db.Statement // of SQLite
-	whole      *db.Statement   // of PostgreSQL
+	statements []*db.Statement
+	whole      *db.Statement // of PostgreSQL
 }
 
 // newLookup declares one. The list stands in the query as "IN ($in)"; the
@@ -90,7 +96,7 @@ func (l *lookup) exec(ctx context.Context, c db.Conn, values []any, fixed ...any
 }
 
 func (l *lookup) run(c db.Conn, values, fixed []any, statement func(s *db.Statement, args []any) error) error {
-	if len(values) > 0 && onPostgres(c) {
+	if len(values) > maxPlanned && onPostgres(c) {
 		return statement(l.whole, append(slices.Clone(fixed), values))
 	}
 	for len(values) > 0 {
@@ -153,11 +159,12 @@ func newBulk(head, types, tail string) *bulk {
 	return b
 }
 
-// insert inserts rows, their values one after the other in args.
-func (b *bulk) insert(ctx context.Context, c db.Conn, args []any) error {
-	if onPostgres(c) {
+// insert inserts rows, their values one after the other in args. Its error may
+// be that of the Write.
+func (b *bulk) insert(ctx context.Context, tx *db.Tx, args []any) error {
+	if onPostgres(tx) {
 		for part := range slices.Chunk(args, maxRows*b.columns) {
-			if err := b.insertColumns(ctx, c, part); err != nil {
+			if err := b.insertColumns(ctx, tx, part); err != nil {
 				return err
 			}
 		}
@@ -166,7 +173,7 @@ func (b *bulk) insert(ctx context.Context, c db.Conn, args []any) error {
 	for i, rows := range b.sizes {
 		size := rows * b.columns
 		for len(args) >= size {
-			if _, err := b.statements[i].Exec(ctx, c, args[:size]...); err != nil {
+			if _, err := b.statements[i].Exec(ctx, tx, args[:size]...); err != nil {
 				return err
 			}
 			args = args[size:]
@@ -175,7 +182,7 @@ func (b *bulk) insert(ctx context.Context, c db.Conn, args []any) error {
 	return nil
 }
 
-func (b *bulk) insertColumns(ctx context.Context, c db.Conn, args []any) error {
+func (b *bulk) insertColumns(ctx context.Context, tx *db.Tx, args []any) error {
 	columns := make([]any, b.columns)
 	for column := range columns {
 		values := make([]any, 0, len(args)/b.columns)
@@ -191,8 +198,7 @@ func (b *bulk) insertColumns(ctx context.Context, c db.Conn, args []any) error {
 		}
 		columns[column] = values
 	}
-	_, err := b.whole.Exec(ctx, c, columns...)
-	return err
+	return b.whole.Later(ctx, tx, columns...)
 }
 
 // placeholders gives "$3, $4, $5" for first 3 and n 3.

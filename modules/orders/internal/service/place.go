@@ -134,9 +134,7 @@ func (s *Service) writePlaced(ctx context.Context, id string, r PlaceOrder, cart
 			}
 		}
 		var err error
-		if o, err = s.place(ctx, tx, id, at, placed); db.IsUnique(err) {
-			return errNumberTaken
-		} else if err != nil {
+		if o, err = s.place(ctx, tx, id, at, placed); err != nil {
 			return err
 		}
 		if err := store.InsertAddress(ctx, tx, id, r.By.UserID, address); err != nil {
@@ -152,6 +150,9 @@ func (s *Service) writePlaced(ctx context.Context, id string, r PlaceOrder, cart
 			CartID: r.CartID, Items: reserved(placed.Items), Total: placed.Total, Method: r.Method, Token: r.Token,
 		}, at.Add(s.Config.CheckoutTimeout))
 	})
+	if db.IsUnique(err) { // all else that is unique here is made of random ids
+		err = errNumberTaken
+	}
 	return o, err
 }
 

@@ -49,7 +49,7 @@ func InsertEvents(ctx context.Context, tx *db.Tx, events ...Event) error {
 		for _, e := range some {
 			args = append(args, e.OrderID, e.Sequence, e.Type, e.At, string(e.Data))
 		}
-		if _, err := insertEvents[len(some)-1].Exec(ctx, tx, args...); err != nil {
+		if err := insertEvents[len(some)-1].Later(ctx, tx, args...); err != nil {
 			return fmt.Errorf("insert events: %w", err)
 		}
 	}

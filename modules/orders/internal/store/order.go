@@ -111,25 +111,20 @@ func (o *Order) values() []any {
 }
 
 // InsertOrder adds the projection of a new order. The error of a number that
-// is taken is one that db.IsUnique knows.
+// is taken is one that db.IsUnique knows; it may be that of the Write.
 func InsertOrder(ctx context.Context, tx *db.Tx, o *Order) error {
-	_, err := insertOrder.Exec(ctx, tx, o.values()...)
-	if err != nil {
+	if err := insertOrder.Later(ctx, tx, o.values()...); err != nil {
 		return fmt.Errorf("insert order: %w", err)
 	}
 	return nil
 }
 
 // UpdateOrder writes what events after version made of an order: what was
-// decided when it was placed stays. Errors: ErrStale.
+// decided when it was placed stays. Errors, here or of the Write: ErrStale.
 func UpdateOrder(ctx context.Context, tx *db.Tx, o *Order, version int64) error {
-	n, err := db.Affected(updateOrder.Exec(ctx, tx, o.Status, string(o.Stock), o.PaymentStatus, o.Captured, o.Refunded,
-		o.RefundIDs, o.FailureCode, o.FailureMessage, o.UpdatedAt, o.Version, o.ID, version))
-	if err != nil {
+	if err := updateOrder.LaterOr(ctx, tx, ErrStale, o.Status, string(o.Stock), o.PaymentStatus, o.Captured, o.Refunded,
+		o.RefundIDs, o.FailureCode, o.FailureMessage, o.UpdatedAt, o.Version, o.ID, version); err != nil {
 		return fmt.Errorf("update order: %w", err)
-	}
-	if n == 0 {
-		return ErrStale
 	}
 	return nil
 }
@@ -231,10 +226,10 @@ func listQuery(c db.Conn, f Filter, limit int) *bun.SelectQuery {
 // InsertAddress keeps where an order goes, unless its user was erased.
 func InsertAddress(ctx context.Context, tx *db.Tx, orderID, userID string, a orders.ShippingAddress) error {
 	// An erasure at the same time either is seen here or sees this.
-	if err := tx.LockShared(ctx, "user/"+userID); err != nil {
+	if err := tx.LockSharedLater("user/" + userID); err != nil {
 		return err
 	}
-	if _, err := insertAddress.Exec(ctx, tx, orderID, userID, db.NewJSON(a)); err != nil {
+	if err := insertAddress.Later(ctx, tx, orderID, userID, db.NewJSON(a)); err != nil {
 		return fmt.Errorf("insert shipping address: %w", err)
 	}
 	return nil

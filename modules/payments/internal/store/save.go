@@ -24,44 +24,36 @@ var (
 
 // Save stores a payment and what changed with it, where it is as it was read.
 // The caller raises Version once the transaction is committed.
-// Errors: ErrConflict, also where another order has a refund of that id.
+// Errors, here or of the Write: ErrConflict, also where another order has a refund of that id.
 func Save(ctx context.Context, tx *db.Tx, p *Payment, c Changes) error {
-	n, err := savePayment(ctx, tx, p)
-	if err != nil {
+	if err := savePayment(ctx, tx, p); err != nil {
 		return fmt.Errorf("save payment: %w", err)
 	}
-	if n == 0 {
-		return ErrConflict
-	}
 	for _, a := range c.Attempts {
-		if _, err := saveAttempt.Exec(ctx, tx, p.OrderID, a.Number, a.Operation, a.RefundID, a.Outcome, a.Code, a.Reference, db.NewTime(a.At)); err != nil {
+		if err := saveAttempt.Later(ctx, tx, p.OrderID, a.Number, a.Operation, a.RefundID, a.Outcome, a.Code, a.Reference, db.NewTime(a.At)); err != nil {
 			return fmt.Errorf("save attempt: %w", err)
 		}
 	}
 	for _, r := range c.Refunds {
-		n, err := db.Affected(saveRefund.Exec(ctx, tx, r.ID, p.OrderID, r.Amount.Amount, r.Reason, r.State, db.NewTime(r.CreatedAt)))
-		if err != nil {
+		if err := saveRefund.LaterOr(ctx, tx, ErrConflict, r.ID, p.OrderID, r.Amount.Amount, r.Reason, r.State, db.NewTime(r.CreatedAt)); err != nil {
 			return fmt.Errorf("save refund: %w", err)
-		}
-		if n == 0 {
-			return ErrConflict
 		}
 	}
 	for _, e := range c.Entries {
-		if _, err := insertEntry.Exec(ctx, tx, p.OrderID, e.Kind, e.RefundID, e.Amount, db.NewTime(e.At)); err != nil {
+		if err := insertEntry.Later(ctx, tx, p.OrderID, e.Kind, e.RefundID, e.Amount, db.NewTime(e.At)); err != nil {
 			return fmt.Errorf("enter into the ledger: %w", err)
 		}
 	}
 	return nil
 }
 
-func savePayment(ctx context.Context, tx *db.Tx, p *Payment) (int64, error) {
+func savePayment(ctx context.Context, tx *db.Tx, p *Payment) error {
 	if p.Version == 0 {
-		return db.Affected(insertPayment.Exec(ctx, tx, p.OrderID, p.ID, p.Asked.Currency, p.Asked.Amount, p.Status, p.Refusal, p.Closed,
+		return insertPayment.LaterOr(ctx, tx, ErrConflict, p.OrderID, p.ID, p.Asked.Currency, p.Asked.Amount, p.Status, p.Refusal, p.Closed,
 			p.Authorized.Amount, p.Captured.Amount, p.Voided.Amount, p.Refunding.Amount, p.Refunded.Amount, len(p.Attempts),
-			p.Provider, p.ProviderReference, db.NewTime(p.SettleAt), db.NewTime(p.CreatedAt), db.NewTime(p.UpdatedAt)))
+			p.Provider, p.ProviderReference, db.NewTime(p.SettleAt), db.NewTime(p.CreatedAt), db.NewTime(p.UpdatedAt))
 	}
-	return db.Affected(updatePayment.Exec(ctx, tx, p.OrderID, p.Version, p.Asked.Currency, p.Asked.Amount, p.Status, p.Refusal, p.Closed,
+	return updatePayment.LaterOr(ctx, tx, ErrConflict, p.OrderID, p.Version, p.Asked.Currency, p.Asked.Amount, p.Status, p.Refusal, p.Closed,
 		p.Authorized.Amount, p.Captured.Amount, p.Voided.Amount, p.Refunding.Amount, p.Refunded.Amount, len(p.Attempts),
-		p.Provider, p.ProviderReference, db.NewTime(p.SettleAt), db.NewTime(p.UpdatedAt)))
+		p.Provider, p.ProviderReference, db.NewTime(p.SettleAt), db.NewTime(p.UpdatedAt))
 }

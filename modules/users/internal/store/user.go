@@ -123,8 +123,17 @@ func one(row db.Row) (*User, error) {
 // UsersByID finds accounts. Ids without one are left out.
 func UsersByID(ctx context.Context, c db.Conn, ids []string) ([]User, error) {
 	list := []User{}
-	if len(ids) == 0 {
+	switch len(ids) {
+	case 0:
 		return list, nil
+	case 1: // whom a letter goes to: the plan is kept
+		u, err := UserByID(ctx, c, ids[0])
+		if errors.Is(err, users.ErrUserNotFound) {
+			return list, nil
+		} else if err != nil {
+			return nil, err
+		}
+		return append(list, *u), nil
 	}
 	if err := c.NewSelect().Model(&list).Where("id IN ?", bun.Tuple(ids)).Scan(ctx); err != nil {
 		return nil, fmt.Errorf("read users: %w", err)

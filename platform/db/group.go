@@ -30,7 +30,10 @@ type groupWriter struct {
 	closeOnce sync.Once
 	stopped   chan struct{}
 
-	statements map[*Statement]*sql.Stmt // of the connection; only the goroutine touches it
+	// What follows is the goroutine's own.
+	statements map[*Statement]*sql.Stmt // of the connection
+	controls   map[string]*sql.Stmt
+	careful    int // for how many groups yet each has a savepoint
 }
 
 // job is one caller's Write.
@@ -55,6 +58,7 @@ func newGroupWriter(ctx context.Context, name string, of engine, b *bun.DB) (*gr
 		closing:    make(chan struct{}),
 		stopped:    make(chan struct{}),
 		statements: map[*Statement]*sql.Stmt{},
+		controls:   map[string]*sql.Stmt{},
 	}
 	go w.run()
 	return w, nil
@@ -143,20 +147,71 @@ func (w *groupWriter) commit(group []*job) {
 	ended = true
 }
 
+// runGroup runs those of a group who are still there. Hardly ever does one fail,
+// so all of them have one transaction and nothing between them; where one does
+// fail, it is begun anew with a savepoint for each, and so are the next groups for
+// a while.
 func (w *groupWriter) runGroup(group []*job) {
-	ctx := context.Background()
-	// began counts the jobs that have changed something in this transaction.
-	began := group[:0:0]
-	open := false
-	var away error // why no transaction could begin
+	there := group[:0:0]
 	for _, j := range group {
-		if err := j.ctx.Err(); err != nil || !j.taken.CompareAndSwap(false, true) {
+		switch err := j.ctx.Err(); {
+		case err != nil:
 			j.err = err
+		case j.taken.CompareAndSwap(false, true):
+			there = append(there, j)
+		}
+	}
+	if w.careful == 0 && w.runTogether(there) {
+		return
+	}
+	w.careful = max(w.careful-1, 0)
+	w.runApart(there)
+}
+
+// carefulFor is for how many groups each has a savepoint after one has failed.
+const carefulFor = 8
+
+// runTogether is false, and has changed nothing, where one of several has failed.
+func (w *groupWriter) runTogether(jobs []*job) bool {
+	if len(jobs) == 0 {
+		return true
+	}
+	if err := w.control("BEGIN IMMEDIATE"); err != nil {
+		for _, j := range jobs {
+			j.err = w.failed("begin", err)
+		}
+		return true
+	}
+	for _, j := range jobs {
+		if w.do(j); j.err == nil {
 			continue
 		}
+		w.rollback(nil, nil)
+		if len(jobs) == 1 {
+			return true
+		}
+		w.careful = carefulFor
+		for _, j := range jobs {
+			j.err, j.panic, j.after = nil, nil, nil
+		}
+		return false
+	}
+	if err := w.control("COMMIT"); err != nil {
+		w.rollback(jobs, w.failed("commit", err))
+	}
+	return true
+}
+
+// runApart has each that fails take nothing of the others with it.
+func (w *groupWriter) runApart(jobs []*job) {
+	// began counts the jobs that have changed something in this transaction.
+	began := jobs[:0:0]
+	open := false
+	var away error // why no transaction could begin
+	for _, j := range jobs {
 		if !open {
 			if away == nil {
-				if _, err := w.conn.Conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+				if err := w.control("BEGIN IMMEDIATE"); err != nil {
 					away = w.failed("begin", err)
 				}
 			}
@@ -169,7 +224,7 @@ func (w *groupWriter) runGroup(group []*job) {
 		// The first needs no savepoint: when it fails, there is nothing else to keep.
 		alone := len(began) == 0
 		if !alone {
-			if _, err := w.conn.Conn.ExecContext(ctx, "SAVEPOINT caller"); err != nil {
+			if err := w.control("SAVEPOINT caller"); err != nil {
 				j.err = w.failed("savepoint", err)
 				continue
 			}
@@ -179,7 +234,7 @@ func (w *groupWriter) runGroup(group []*job) {
 		case j.err == nil && alone:
 			began = append(began, j)
 		case j.err == nil:
-			if _, err := w.conn.Conn.ExecContext(ctx, "RELEASE caller"); err != nil {
+			if err := w.control("RELEASE caller"); err != nil {
 				j.err = w.failed("release", err)
 				w.rollback(began, j.err)
 				began, open = began[:0], false
@@ -190,7 +245,7 @@ func (w *groupWriter) runGroup(group []*job) {
 			w.rollback(nil, nil)
 			open = false
 		default:
-			if _, err := w.conn.Conn.ExecContext(ctx, "ROLLBACK TO caller; RELEASE caller"); err != nil {
+			if err := errors.Join(w.control("ROLLBACK TO caller"), w.control("RELEASE caller")); err != nil {
 				// A full disk or a failing one ends the whole transaction.
 				w.rollback(began, w.failed("roll back", err))
 				began, open = began[:0], false
@@ -200,9 +255,23 @@ func (w *groupWriter) runGroup(group []*job) {
 	if !open {
 		return
 	}
-	if _, err := w.conn.Conn.ExecContext(ctx, "COMMIT"); err != nil {
+	if err := w.control("COMMIT"); err != nil {
 		w.rollback(began, w.failed("commit", err))
 	}
+}
+
+// control runs a statement that begins or ends something.
+func (w *groupWriter) control(query string) error {
+	s, known := w.controls[query]
+	if !known {
+		var err error
+		if s, err = w.conn.Conn.PrepareContext(context.Background(), query); err != nil {
+			return err
+		}
+		w.controls[query] = s
+	}
+	_, err := s.ExecContext(context.Background())
+	return err
 }
 
 // do runs one job's function.
@@ -244,7 +313,7 @@ func (w *groupWriter) rollback(jobs []*job, cause error) {
 		j.err = cause
 	}
 	// SQLite may have ended it already; then there is nothing to do.
-	_, _ = w.conn.Conn.ExecContext(context.Background(), "ROLLBACK")
+	_ = w.control("ROLLBACK")
 }
 
 func (w *groupWriter) closed() error {
@@ -262,6 +331,8 @@ func (w *groupWriter) close() error {
 	for _, p := range w.statements {
 		failed = errors.Join(failed, p.Close())
 	}
-	clear(w.statements)
+	for _, p := range w.controls {
+		failed = errors.Join(failed, p.Close())
+	}
 	return errors.Join(failed, w.conn.Close(), w.bun.Close())
 }

@@ -87,6 +87,9 @@ func (b *Bench) compare(ctx context.Context, name string, p *pair, goal *report.
 			row.Series = append(row.Series, a.seen.quantiles(a.of+" p50", 0.5), a.seen.quantiles(a.of+" p99", 0.99))
 		}
 		rows = append(rows, row)
+		if err := b.profile(ctx, name+"_"+c.name, p.other, c.other.load); err != nil {
+			return rows, err
+		}
 	}
 	return rows, nil
 }

@@ -44,16 +44,6 @@ func (s Split) AtOnce() int { return max(1, processes/len(s.Members)) }
 // Large tells whether one such shop is as much as a small machine bears.
 func (s Split) Large() bool { return len(s.Members) >= processes/4 }
 
-// Replicated tells whether a module runs in several instances.
-func (s Split) Replicated() bool {
-	for i, m := range s.Members {
-		if slices.Contains(s.Members[:i], m) {
-			return true
-		}
-	}
-	return false
-}
-
 // Recovery is how long what was under way at a kill may lie still: processes find
 // each other again first.
 func (s Split) Recovery() time.Duration { return takenOver(s.Shared) + 10*time.Second }

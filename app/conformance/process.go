@@ -41,9 +41,6 @@ func (One) AtOnce() int { return processes }
 // Large tells whether one such shop is as much as a small machine bears.
 func (o One) Large() bool { return o.Shared }
 
-// Replicated tells whether a module runs in several instances.
-func (One) Replicated() bool { return false }
-
 // Recovery is how long what was under way at a kill may lie still.
 func (o One) Recovery() time.Duration { return takenOver(o.Shared) }
 

@@ -27,8 +27,6 @@ type Topology interface {
 	// Large tells that it takes so many processes that a small machine cannot
 	// start a further shop of the kind and keep to what is promised in time.
 	Large() bool
-	// Replicated tells that some module runs in several instances.
-	Replicated() bool
 	// Recovery is how long what was under way when all was killed may lie still
 	// once it is ready again, beyond what one process on files of its own takes.
 	Recovery() time.Duration

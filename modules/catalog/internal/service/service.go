@@ -74,7 +74,7 @@ var _ catalog.Service = (*Service)(nil)
 func New(d Deps) *Service {
 	return &Service{
 		db: d.DB, outbox: d.Outbox, clock: d.Clock, log: d.Log, cfg: d.Config, shop: d.Shop,
-		views:   newViews(d.Clock, d.DB.Foreign),
+		views:   newViews(d.Clock, d.DB.Dialect() == db.Postgres, d.DB.Foreign),
 		uploads: make(chan struct{}, 1),
 		exports: make(chan struct{}, exportsAtOnce),
 	}

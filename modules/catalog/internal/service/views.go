@@ -18,8 +18,8 @@ const (
 	// viewBytes is how much is remembered, in bytes.
 	viewBytes = 16 << 20
 	// viewTTL bounds for how long what another process has changed is not seen,
-	// be it a command beside this one or another instance. What this process
-	// changes is forgotten at once.
+	// such as a command beside this one. What this process changes is forgotten
+	// at once.
 	viewTTL = time.Second
 	// viewCheck is when to find out whether another process has changed anything,
 	// so that what is remembered holds longer.
@@ -40,9 +40,12 @@ type View struct {
 }
 
 // views remembers products as customers see them, so that the ones asked for
-// most are read and written into JSON once.
+// most are read and written into JSON once. Where other instances may change
+// them at any time it remembers nothing: of two that answer in turn one would
+// show what the other no longer does.
 type views struct {
 	clock   clock.Clock
+	shared  bool // other instances write what is read here
 	foreign func(ctx context.Context) (version int64, known bool, err error)
 	cache   *otter.Cache[int64, *View]  // by number
 	numbers *otter.Cache[string, int64] // by id and slug
@@ -63,9 +66,9 @@ type stripe struct {
 
 // newViews gives an empty memory. Foreign tells whether another process has
 // written, as db.DB's does.
-func newViews(c clock.Clock, foreign func(ctx context.Context) (version int64, known bool, err error)) *views {
+func newViews(c clock.Clock, shared bool, foreign func(ctx context.Context) (version int64, known bool, err error)) *views {
 	return &views{
-		clock: c, foreign: foreign,
+		clock: c, shared: shared, foreign: foreign,
 		cache: otter.Must(&otter.Options[int64, *View]{
 			MaximumWeight: viewBytes,
 			Weigher:       func(_ int64, v *View) uint32 { return uint32(len(v.JSON)) + 256 },
@@ -95,6 +98,9 @@ func (v *views) stripe(product int64) *stripe { return &v.stripes[uint64(product
 
 // get gives what is remembered of a product, nil where that is nothing.
 func (v *views) get(product int64) *View {
+	if v.shared {
+		return nil
+	}
 	view, ok := v.cache.GetIfPresent(product)
 	if !ok {
 		return nil
@@ -145,7 +151,7 @@ func (v *views) put(product int64, mark uint64, view *View) {
 	s := v.stripe(product)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.changes == mark {
+	if s.changes == mark && !v.shared {
 		v.cache.Set(product, view)
 	}
 }

@@ -15,7 +15,7 @@ import (
 func TestWhatChangedWhileItWasReadIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	c := clock.NewFake(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), 1)
-	v := newViews(c, func(context.Context) (int64, bool, error) { return 0, false, nil })
+	v := newViews(c, false, func(context.Context) (int64, bool, error) { return 0, false, nil })
 	view := &View{ID: "id", JSON: []byte("{}"), readAt: c.Now()}
 	for what, change := range map[string]func(){
 		"it changed":    func() { v.forget(7) },
@@ -39,7 +39,7 @@ func TestWhatNobodyElseChangedIsRememberedOn(t *testing.T) {
 	c := clock.NewFake(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), 1)
 	asked := make(chan struct{})
 	answers := make(chan int64)
-	v := newViews(c, func(context.Context) (int64, bool, error) {
+	v := newViews(c, false, func(context.Context) (int64, bool, error) {
 		asked <- struct{}{}
 		version := <-answers
 		return version, version != 0, nil

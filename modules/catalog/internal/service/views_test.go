@@ -11,6 +11,7 @@ import (
 
 	"stoa/modules/catalog"
 	"stoa/modules/catalog/internal/service"
+	"stoa/platform/db"
 )
 
 // view gives a product as customers see it.
@@ -109,7 +110,8 @@ func TestExpiryAndImportsAreSeenAtOnce(t *testing.T) {
 	require.EqualValues(t, 1, view(t, s.Service, lamp.ProductID).Variants[0].Stock.Available)
 }
 
-func TestWhatAnotherProcessChangedIsSeenWithinASecond(t *testing.T) {
+// Instances share a server's database; a file has one, and commands beside it.
+func TestWhatAnotherInstanceChangedIsSeenAtOnceAndWhatACommandDidWithinASecond(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	other := s.instance()
@@ -117,8 +119,10 @@ func TestWhatAnotherProcessChangedIsSeenWithinASecond(t *testing.T) {
 	require.EqualValues(t, 1, view(t, s.Service, lamp.ProductID).Variants[0].Stock.Available)
 	_, err := other.Adjust(t.Context(), "lamp", 4, "")
 	require.NoError(t, err)
-	require.EqualValues(t, 1, view(t, s.Service, lamp.ProductID).Variants[0].Stock.Available, "it is remembered")
-	s.clock.Advance(time.Second + time.Microsecond)
+	if s.db.Dialect() == db.SQLite {
+		require.EqualValues(t, 1, view(t, s.Service, lamp.ProductID).Variants[0].Stock.Available, "it is remembered")
+		s.clock.Advance(time.Second + time.Microsecond)
+	}
 	require.EqualValues(t, 5, view(t, s.Service, lamp.ProductID).Variants[0].Stock.Available)
 }
 

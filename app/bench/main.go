@@ -81,6 +81,8 @@ func runLimit(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case len(args) == 2 && args[0] == "http":
 		return limit.ServeHTTP(ctx, args[1], out)
+	case len(args) == 2 && args[0] == "proxy":
+		return limit.ServeProxy(ctx, args[1], out)
 	case len(args) == 3 && args[0] == "orders":
 		var o limit.Orders
 		if err := json.Unmarshal([]byte(args[2]), &o); err != nil {

@@ -127,6 +127,9 @@ func (w *pgWriter) try(ctx context.Context, fn func(ctx context.Context, tx *Tx)
 	if p != nil {
 		p.again()
 	}
+	if begun.failed != nil && isAborted(err) {
+		err = begun.failed // this says why
+	}
 	switch {
 	case err == nil:
 	case isOurs(begun.failed):
@@ -182,6 +185,12 @@ func (w *pgWriter) failed(what string, err error) error {
 func isRefused(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
+}
+
+// isAborted tells whether a statement was not run because one before it failed.
+func isAborted(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "25P02"
 }
 
 // isOurs tells whether a statement was none that can be sent, such as one whose

@@ -69,6 +69,7 @@ func (s *Statement) QueryRows(ctx context.Context, tx *Tx, args [][]any, scan fu
 			row = s.QueryRow(ctx, tx, args[i]...)
 		}
 		if err := scan(i, row); err != nil {
+			_ = row.Scan() // one that was not scanned holds the connection
 			return err
 		}
 	}

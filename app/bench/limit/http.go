@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/proxy"
 )
 
 // Listening begins the line in which a limit says where it listens.
@@ -39,6 +40,18 @@ func ServeHTTP(ctx context.Context, dir string, out io.Writer) error {
 		})
 	}
 	app.Post("/*", func(c *fiber.Ctx) error { return c.SendStatus(fiber.StatusOK) })
+	return serve(ctx, app, out)
+}
+
+// ServeProxy passes everything on to another limit, as Fiber's own proxy does.
+func ServeProxy(ctx context.Context, to string, out io.Writer) error {
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	app.Use(proxy.Balancer(proxy.Config{Servers: []string{"http://" + to}}))
+	return serve(ctx, app, out)
+}
+
+// serve says where an app listens, and serves until ctx ends.
+func serve(ctx context.Context, app *fiber.App, out io.Writer) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

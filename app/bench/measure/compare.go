@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"stoa/app/bench/load"
 	"stoa/app/bench/report"
 	"stoa/app/bench/rig"
 )
@@ -114,6 +115,33 @@ func telemetry(ctx context.Context, b *Bench, g *report.Group) (err error) {
 	return err
 }
 
+// behind measures what a proxy that does nothing else makes of a handler that does
+// nothing else, on the bytes of a product.
+func (b *Bench) behind(ctx context.Context, p *pair) (_ report.Row, err error) {
+	product, err := p.plain.Do(ctx, "GET", "/products/"+p.ids[0], "", nil, nil)
+	if err != nil {
+		return report.Row{}, err
+	}
+	alone, err := b.Limit(map[string][]byte{"product": product})
+	if err != nil {
+		return report.Row{}, err
+	}
+	defer stop(&err, alone)
+	behind, err := b.Behind(alone)
+	if err != nil {
+		return report.Row{}, err
+	}
+	defer stop(&err, behind)
+	request := repeat(load.Request("GET", "/product", nil))
+	series, err := b.alternate(ctx,
+		side{"bare handler behind a bare proxy", "1/s", b.asks(behind.Addr, b.Sizes.Connections, request, rig.Found).rate},
+		side{"bare handler", "1/s", b.asks(alone.Addr, b.Sizes.Connections, request, rig.Found).rate})
+	if err != nil {
+		return report.Row{}, err
+	}
+	return report.Ratio("split.bare", "the same by a bare handler: cost behind a bare proxy ÷ without", nil, series[1], series[0]), nil
+}
+
 // split compares a gateway and a process a module with one process.
 func split(ctx context.Context, b *Bench, g *report.Group) (err error) {
 	goal := report.AtMost(2)
@@ -133,6 +161,11 @@ func split(ctx context.Context, b *Bench, g *report.Group) (err error) {
 	if g.Rows, err = b.compare(ctx, "split", p, goal); err != nil {
 		return err
 	}
+	bare, err := b.behind(ctx, p)
+	if err != nil {
+		return err
+	}
+	g.Rows = append(g.Rows, bare)
 	for _, s := range []struct {
 		name, what string
 		shop       *rig.Shop

@@ -67,8 +67,21 @@ func (r *Rig) Limit(bodies map[string][]byte) (*Limit, error) {
 			return nil, err
 		}
 	}
+	return r.limit(dir, "http", dir)
+}
+
+// Behind starts one that passes everything on to another.
+func (r *Rig) Behind(l *Limit) (*Limit, error) {
+	dir, err := r.Fresh("limit")
+	if err != nil {
+		return nil, err
+	}
+	return r.limit(dir, "proxy", l.Addr)
+}
+
+func (r *Rig) limit(dir, kind, of string) (*Limit, error) {
 	said := newFirstLine()
-	p, err := start(r.Clock, filepath.Join(dir, ".log"), said, attributes(), r.Self, "limit", "http", dir)
+	p, err := start(r.Clock, filepath.Join(dir, ".log"), said, attributes(), r.Self, "limit", kind, of)
 	if err != nil {
 		return nil, err
 	}

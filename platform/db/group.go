@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -116,6 +117,11 @@ func (w *groupWriter) run() {
 			group = append(group, j)
 		case <-w.closing:
 			return
+		}
+		// Those who are about to come are let come: what they share is the dearest.
+		for waiting := -1; waiting < len(w.queue); {
+			waiting = len(w.queue)
+			runtime.Gosched()
 		}
 	more:
 		for len(group) < groupSize {

@@ -19,7 +19,8 @@ help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: build ## build and run the whole shop with demo data
+run: ## build and run the whole shop with demo data
+	@CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/stoa
 	@exec $(BIN)/stoa serve --demo $(ARGS)
 
 .PHONY: build

@@ -4,8 +4,8 @@
 //
 // On SQLite (pure Go, a file a module) one connection writes and a pool reads.
 // Writers that come at the same time share one transaction and one fsync
-// (group commit); each keeps a savepoint of its own, so that one that fails
-// takes nothing of the others with it.
+// (group commit); one that fails takes nothing of the others with it, for they are
+// run again with a savepoint each.
 //
 // On PostgreSQL (a schema a module, and a role that sees no other) each writer
 // has a transaction of its own, and several processes may have the same schema.

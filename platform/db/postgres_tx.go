@@ -24,6 +24,7 @@ type pgTx struct {
 	begun  bool
 	queue  []*pgAsk
 	failed error // the first; after it the server does nothing but roll back
+	faulty *pgAsk
 }
 
 // pgAsk is a statement and, once it was run, what came of it.
@@ -82,7 +83,7 @@ func (t *pgTx) flush(ctx context.Context) error {
 		a.done = true
 		if t.failed == nil {
 			if err := a.read(results); err != nil {
-				t.failed = fmt.Errorf("%s: %w", a.name(), ofPostgres(ctx, err))
+				t.failed, t.faulty = fmt.Errorf("%s: %w", a.name(), ofPostgres(ctx, err)), a
 			}
 		}
 		a.err = t.failed
@@ -206,21 +207,29 @@ func (t *pgTx) exec(ctx context.Context, query string, args []any) (sql.Result, 
 	return driver.RowsAffected(a.affected), nil
 }
 
+// errWentOn says that a function made nothing of a statement that failed.
+var errWentOn = errors.New("a statement failed and the transaction went on")
+
 // commit ends the transaction with what is still queued. It is unknown what came
 // of it where the connection is lost.
 func (t *pgTx) commit(ctx context.Context) error {
-	if !t.begun && len(t.queue) == 0 {
+	switch {
+	case t.failed != nil:
+		return fmt.Errorf("%s: %w: %w", t.engine.name, errWentOn, t.failed)
+	case !t.begun && len(t.queue) == 0:
 		return nil
 	}
 	a, err := t.ask("commit", nil)
-	if err != nil {
-		return err
+	if err == nil {
+		err = t.flush(ctx)
 	}
-	if err := t.flush(ctx); err != nil {
+	switch {
+	case err != nil && t.faulty == a:
+		return t.engine.writer.failed("commit", err)
+	case err != nil:
 		return err
-	}
-	if a.tag != "COMMIT" {
-		return pgx.ErrTxCommitRollback
+	case a.tag != "COMMIT":
+		return fmt.Errorf("%s: %w", t.engine.name, errWentOn)
 	}
 	return nil
 }

@@ -140,10 +140,6 @@ func (w *pgWriter) try(ctx context.Context, fn func(ctx context.Context, tx *Tx)
 	default:
 		return nil, isRefused(err), err
 	}
-	if begun.failed != nil && !raw.IsClosed() {
-		begun.rollback(inner)
-		return nil, isRefused(begun.failed), fmt.Errorf("%s: a statement failed and the transaction went on: %w", w.engine.name, begun.failed)
-	}
 	if err := begun.commit(inner); err != nil {
 		// What the server says it refused was not done. Of a connection that is
 		// lost now nobody knows.

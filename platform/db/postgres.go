@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -232,8 +233,12 @@ func (s pgStatement) QueryRowContext(ctx context.Context, args ...any) *sql.Row 
 // given gives arguments as pgx takes them: with the wish to prepare, and each
 // as it is stored.
 func (s pgStatement) given(args []any) ([]any, error) {
-	given := make([]any, 1, 1+len(args))
-	given[0] = pgx.QueryExecModeCacheStatement
+	return stored([]any{pgx.QueryExecModeCacheStatement}, args)
+}
+
+// stored appends arguments to others, each as it is stored.
+func stored(given, args []any) ([]any, error) {
+	given = slices.Grow(given, len(args))
 	for _, arg := range args {
 		if v, ok := arg.(driver.Valuer); ok {
 			var err error

@@ -42,15 +42,9 @@ type pgAsk struct {
 
 // ask queues a statement.
 func (t *pgTx) ask(query string, args []any) (*pgAsk, error) {
-	given := make([]any, len(args))
-	for i, arg := range args {
-		if v, ok := arg.(driver.Valuer); ok {
-			var err error
-			if arg, err = v.Value(); err != nil {
-				return nil, err
-			}
-		}
-		given[i] = arg
+	given, err := stored(nil, args)
+	if err != nil {
+		return nil, err
 	}
 	a := &pgAsk{query: query, args: given}
 	t.queue = append(t.queue, a)

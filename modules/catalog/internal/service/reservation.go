@@ -70,8 +70,12 @@ func (s *Service) Reserve(ctx context.Context, r catalog.ReserveRequest) (catalo
 
 // reserved gives what an order has been given before.
 func (s *Service) reserved(ctx context.Context, orderID string) (store.Reservation, error) {
-	known, _, err := store.GetReservation(ctx, s.db.Read(), orderID)
-	if err == nil && (known.State == store.Released || known.State == store.Expired) {
+	known, ok, err := store.GetReservation(ctx, s.db.Read(), orderID)
+	switch {
+	case err != nil:
+	case !ok: // who made it has not come to its commit
+		err = db.ErrUnavailable
+	case known.State == store.Released || known.State == store.Expired:
 		err = catalog.ErrReservationClosed
 	}
 	return known, err

@@ -41,6 +41,12 @@ func (p *Passage) Deadline() time.Time { return p.deadline.at }
 // Client is the address that the request comes from.
 func (p *Passage) Client() netip.Addr { return p.client }
 
+// Mine tells whether an answer says that it is this request's, or does not say.
+func (p *Passage) Mine(h *fasthttp.ResponseHeader) bool {
+	id := h.Peek(headerRequestID)
+	return len(id) == 0 || string(id) == p.id
+}
+
 // Safe tells that the request may be sent twice (RFC 9110 §9.2.1).
 func (p *Passage) Safe() bool { return p.http.IsGet() || p.http.IsHead() }
 

@@ -24,6 +24,9 @@ type host struct {
 	idle   []*conn // the last used comes last
 	open   int
 	closed bool
+
+	lanes   []*lane
+	opening int // lanes that are being opened
 }
 
 // conn is a connection to a process. One goroutine uses it at a time.
@@ -138,6 +141,9 @@ func (h *host) close() {
 	h.mu.Lock()
 	idle := h.idle
 	h.idle, h.closed = nil, true
+	for _, l := range h.lanes {
+		l.retire()
+	}
 	h.mu.Unlock()
 	for _, c := range idle {
 		c.drop()

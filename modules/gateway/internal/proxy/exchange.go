@@ -44,6 +44,10 @@ const (
 // stream, later. Where it fails, nothing was called and the client has been told
 // nothing.
 func (h *host) exchange(x *web.Passage, done func(error)) *fault {
+	shared, f := h.share(x)
+	if shared && (f == nil || !f.stale) {
+		return f
+	}
 	for fresh := false; ; fresh = true {
 		c, used, err := h.get(x.Context(), fresh, !x.Safe())
 		if err != nil {
@@ -131,31 +135,17 @@ func (c *conn) receive(x *web.Passage, done func(error), keep bool) *fault {
 		return &fault{err: fmt.Errorf("wait for an answer: %w", err), sent: true, stale: !isTimeout(err)}
 	}
 	resp := x.Response()
-	h := &resp.Header
-	for {
-		if err := h.Read(c.reader); err != nil {
-			return &fault{err: fmt.Errorf("read an answer: %w", err), sent: true}
-		}
-		if h.StatusCode() >= 200 {
-			break
-		}
+	length, stays, err := c.readHead(&resp.Header)
+	if err != nil {
+		return &fault{err: fmt.Errorf("read an answer: %w", err), sent: true}
 	}
-	length := h.ContentLength()
-	keep = keep && !h.ConnectionClose() && length != -2
-	empty := resp.SkipBody || h.StatusCode() == fasthttp.StatusNoContent || h.StatusCode() == fasthttp.StatusNotModified
-	switch {
-	case empty:
-	case x.Streams() && h.StatusCode() < 300:
+	keep = keep && stays
+	if x.Streams() && resp.StatusCode() < 300 && !bodiless(resp) {
 		x.Stream(newAnswer(c, length, keep, done), max(length, -1))
 		return nil
-	default:
-		err := resp.ReadBody(c.reader, maxAnswer)
-		if err == nil && length == -1 {
-			err = h.ReadTrailer(c.reader)
-		}
-		if err != nil {
-			return &fault{err: fmt.Errorf("read an answer: %w", err), sent: true}
-		}
+	}
+	if err := c.readBody(resp, length); err != nil {
+		return &fault{err: fmt.Errorf("read an answer: %w", err), sent: true}
 	}
 	x.Answered()
 	if keep && c.reader.Buffered() == 0 {
@@ -164,6 +154,37 @@ func (c *conn) receive(x *web.Passage, done func(error), keep bool) *fault {
 		c.drop()
 	}
 	return nil
+}
+
+// readHead reads the header of an answer. length is that of the body as
+// fasthttp tells it: -1 is in chunks, -2 until the connection ends. stays tells
+// that the connection can be used again after the body.
+func (c *conn) readHead(h *fasthttp.ResponseHeader) (length int, stays bool, err error) {
+	for {
+		if err := h.Read(c.reader); err != nil {
+			return 0, false, err
+		}
+		if h.StatusCode() >= 200 {
+			length = h.ContentLength()
+			return length, !h.ConnectionClose() && length != -2, nil
+		}
+	}
+}
+
+// bodiless tells that no body follows the header of an answer.
+func bodiless(resp *fasthttp.Response) bool {
+	return resp.SkipBody || resp.StatusCode() == fasthttp.StatusNoContent || resp.StatusCode() == fasthttp.StatusNotModified
+}
+
+// readBody reads the body of an answer, whole.
+func (c *conn) readBody(resp *fasthttp.Response, length int) error {
+	if bodiless(resp) {
+		return nil
+	}
+	if err := resp.ReadBody(c.reader, maxAnswer); err != nil || length != -1 {
+		return err
+	}
+	return resp.Header.ReadTrailer(c.reader)
 }
 
 func isTimeout(err error) bool {

@@ -21,7 +21,6 @@ func commands() []promise {
 		{"a second shop does not serve from the same data", servesOnce},
 		{"migrate brings schemas up and tells where they are", migrates},
 		{"create-admin makes the first admin", createsAdmin},
-		{"catalog import and export do what the API does", importsByCommand},
 	}
 }
 
@@ -169,8 +168,7 @@ func createsAdmin(t *testing.T, w *world) {
 	require.NotZero(t, w.Command(t, "", "users", "create-admin").Exit)
 }
 
-func importsByCommand(t *testing.T, shared *world) {
-	w := openEmpty(t, shared.topology)
+func importsByCommand(t *testing.T, w *world) {
 	prefix := unique("command")
 	write := func(name, text string) string {
 		path := filepath.Join(t.TempDir(), name)

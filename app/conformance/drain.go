@@ -19,12 +19,14 @@ import (
 	"stoa/platform/clock"
 )
 
-// drain is what a shop promises that is asked to stop.
-func drain() []promise {
+// restarts are what a shop promises that is stopped, or killed, and run again.
+func restarts() []promise {
 	return []promise{
 		{"SIGTERM under load loses no request", drains},
 		{"SIGTERM is clean when nothing goes on", stopsIdle},
 		{"a restart under load is a pause and no more", restartsUnderLoad},
+		{"an Idempotency-Key holds after a restart", keyAfterRestart},
+		{"signing keys outlive a restart", tokensAfterRestart},
 	}
 }
 
@@ -119,8 +121,7 @@ func (w *world) under(t testing.TB, do func()) []*pump {
 	return pumps
 }
 
-func drains(t *testing.T, shared *world) {
-	w := openEmpty(t, shared.topology)
+func drains(t *testing.T, w *world) {
 	var printed string
 	pumps := w.under(t, func() { printed = w.Stop(t) })
 	for _, p := range pumps {
@@ -140,13 +141,12 @@ func drains(t *testing.T, shared *world) {
 	}
 }
 
-func stopsIdle(t *testing.T, shared *world) {
-	w := openEmpty(t, shared.topology)
+func stopsIdle(t *testing.T, w *world) {
 	w.anyone.Get(t, "/products").Want(t, http.StatusOK)
 	idle := w.dial(t) // has said nothing yet
 	spent := took(func() { w.Stop(t) })
 	bound := 5 * time.Second
-	if _, split := shared.topology.(Split); split {
+	if _, split := w.topology.(Split); split {
 		bound *= 2 // the gateway stops first, and then the others
 	}
 	require.Less(t, spent, bound, "http.drain_delay is 1s, and nothing runs")
@@ -156,8 +156,7 @@ func stopsIdle(t *testing.T, shared *world) {
 	w.admin.Get(t, "/users/me").Want(t, http.StatusOK)
 }
 
-func restartsUnderLoad(t *testing.T, shared *world) {
-	w := openEmpty(t, shared.topology)
+func restartsUnderLoad(t *testing.T, w *world) {
 	sku, _ := w.sell(t, usd(100), 1_000_000)
 	stop := make(chan struct{})
 	var unexpected sync.Map

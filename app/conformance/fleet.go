@@ -41,9 +41,6 @@ func (s Split) Name() string { return s.Called }
 // AtOnce is how many tests run at the same time.
 func (s Split) AtOnce() int { return max(1, processes/len(s.Members)) }
 
-// Large tells whether one such shop is as much as a small machine bears.
-func (s Split) Large() bool { return len(s.Members) >= processes/4 }
-
 // Recovery is how long what was under way at a kill may lie still: processes find
 // each other again first.
 func (s Split) Recovery() time.Duration { return takenOver(s.Shared) + 10*time.Second }

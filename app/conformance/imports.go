@@ -27,7 +27,6 @@ func imports() []promise {
 		{"a quantity below what is reserved is refused", importsBelowReserved},
 		{"a file may come in a form", importsForm},
 		{"what is no such file is refused or fails", importsNonsense},
-		{"real Shopify files are imported", importsRealFiles},
 	}
 }
 
@@ -245,7 +244,7 @@ func importsNonsense(t *testing.T, w *world) {
 	answers[0].Refused(t, http.StatusRequestEntityTooLarge)
 }
 
-func importsRealFiles(t *testing.T, shared *world) {
+func importsRealFiles(t *testing.T, w *world) {
 	dir := os.Getenv("TESTDATA_DIR")
 	if dir == "" {
 		t.Skip("TESTDATA_DIR is not set")
@@ -253,7 +252,6 @@ func importsRealFiles(t *testing.T, shared *world) {
 	files, err := filepath.Glob(filepath.Join(dir, "shopify", "*.csv"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
-	w := openEmpty(t, shared.topology)
 	for _, path := range files {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)

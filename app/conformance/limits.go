@@ -15,19 +15,13 @@ import (
 	"stoa/platform/clock"
 )
 
-// limits are what who asks too often meets.
+// limits are what who asks too often meets, in a shop that limits.
 func limits() []promise {
 	return []promise{
 		{"who guesses a password has to wait, and the owner gets in again", bruteForce},
 		{"one password tried on many accounts is stopped", spraying},
 		{"resets in bulk are stopped, and limits are told", bulk},
 	}
-}
-
-// limited is a shop with its limits on.
-func limited(t *testing.T, shared *world) *world {
-	t.Helper()
-	return openEmpty(t, shared.topology, "ratelimit.enabled=true")
 }
 
 // from gives a stranger who calls from another loopback address.
@@ -64,8 +58,7 @@ func untilLimited(t testing.TB, most int, call func(i int) *Answer) *Answer {
 	return nil
 }
 
-func bruteForce(t *testing.T, shared *world) {
-	w := limited(t, shared)
+func bruteForce(t *testing.T, w *world) {
 	owner := w.newcomer(t)
 	attacker := w.from(t, "127.0.0.2")
 	guess := func(i int) *Answer {
@@ -98,8 +91,7 @@ func bruteForce(t *testing.T, shared *world) {
 	require.NotNil(t, w.signIn(t, owner.Email, owner.Password), "after Retry-After the owner gets in")
 }
 
-func spraying(t *testing.T, shared *world) {
-	w := limited(t, shared)
+func spraying(t *testing.T, w *world) {
 	attacker := w.from(t, "127.0.0.3")
 	stopped := untilLimited(t, 500, func(i int) *Answer {
 		return attacker.Post(t, "/sessions", fields{"email": fmt.Sprintf("nobody%d@example.com", i), "password": "the same password"},
@@ -110,8 +102,7 @@ func spraying(t *testing.T, shared *world) {
 	require.NotNil(t, w.signIn(t, w.admin.Email, w.admin.Password))
 }
 
-func bulk(t *testing.T, shared *world) {
-	w := limited(t, shared)
+func bulk(t *testing.T, w *world) {
 	plain := w.anyone.Get(t, "/products?limit=1").Want(t, http.StatusOK)
 	if policy := plain.Header.Get("RateLimit-Policy"); policy != "" {
 		require.Contains(t, policy, "q=")

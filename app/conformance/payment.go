@@ -18,7 +18,6 @@ func payment() []promise {
 		{"a declined payment rejects", func(t *testing.T, w *world) { refused(t, w, "tok_decline") }},
 		{"insufficient funds reject", func(t *testing.T, w *world) { refused(t, w, "tok_insufficient_funds") }},
 		{"a payment that never answers rejects in time", neverAnswers},
-		{"an order is decided within its timeout", shortTimeout},
 		{"a payment is shown to staff", showsPayment},
 	}
 }

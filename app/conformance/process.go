@@ -38,9 +38,6 @@ func (o One) Name() string { return o.Called }
 // AtOnce is how many tests run at the same time.
 func (One) AtOnce() int { return processes }
 
-// Large tells whether one such shop is as much as a small machine bears.
-func (o One) Large() bool { return o.Shared }
-
 // Recovery is how long what was under way at a kill may lie still.
 func (o One) Recovery() time.Duration { return takenOver(o.Shared) }
 

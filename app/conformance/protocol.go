@@ -20,6 +20,7 @@ func protocol() []promise {
 		{"1,000 pipelined requests are answered in order", pipelined},
 		{"a request that breaks off changes nothing", brokenOff},
 		{"chunks and an expected 100 are understood", goodRequests},
+		{"no page of another site may call where nobody is named", noOtherOrigin},
 	}
 }
 
@@ -174,4 +175,13 @@ func goodRequests(t *testing.T, w *world) {
 	require.Len(t, answers, 1)
 	require.Equal(t, http.StatusOK, answers[0].Status, "%s", answers[0])
 	require.True(t, closed, "Connection: Close asks for the same as close (RFC 9110 §7.6.1)")
+}
+
+func noOtherOrigin(t *testing.T, w *world) {
+	for _, method := range []string{http.MethodGet, http.MethodOptions} {
+		a := w.anyone.Do(t, method, "/products", nil, header("Origin", "https://shop.example"), header("Access-Control-Request-Method", "GET"))
+		for name := range a.Header {
+			require.NotContains(t, name, "Access-Control-Allow", "%s", a)
+		}
+	}
 }

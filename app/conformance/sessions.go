@@ -24,7 +24,6 @@ func sessions() []promise {
 		{"signing out ends that session only", signsOutOfOne},
 		{"a disabled account is out", disabled},
 		{"a demoted member of staff has lost the right", demoted},
-		{"access ends when it expires", accessExpires},
 	}
 }
 

@@ -8,7 +8,6 @@
 package conformance
 
 import (
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -24,21 +23,10 @@ type Topology interface {
 	Start(t testing.TB, dir string, set ...string) Shop
 	// AtOnce is how many such shops a small machine bears at the same time.
 	AtOnce() int
-	// Large tells that it takes so many processes that a small machine cannot
-	// start a further shop of the kind and keep to what is promised in time.
-	Large() bool
 	// Recovery is how long what was under way when all was killed may lie still
 	// once it is ready again, beyond what one process on files of its own takes.
 	Recovery() time.Duration
 }
-
-// withOwnShops are the groups whose tests stop the shop they use or configure
-// it, and so start others. Those of a large topology are left out unless the
-// environment variable CONFORMANCE says "whole".
-var withOwnShops = []string{"configuration", "commands", "demo", "crash", "drain", "limits", "exports", "tokens"}
-
-// whole tells whether tests that start further shops are part of the suite.
-func whole(t Topology) bool { return !t.Large() || os.Getenv("CONFORMANCE") == "whole" }
 
 // Shop is a shop that runs. Its addresses stay the same over restarts.
 type Shop interface {
@@ -78,14 +66,10 @@ func Run(t *testing.T, topology Topology) {
 	w := open(t, topology)
 	// What measures time or the memory of the process has the machine to itself.
 	t.Run("alone", func(t *testing.T) {
-		alone := slices.Concat(guessing(), forged(), []promise{{"no text breaks a search", strangeSearches}})
-		if whole(topology) {
-			alone = append(alone, slowConnections()...) // in a shop of their own
-		}
-		hold(t, w, nil, alone)
+		hold(t, w, nil, slices.Concat(guessing(), forged(), []promise{{"no text breaks a search", strangeSearches}}, slowConnections()))
 	})
 	t.Run("at once", func(t *testing.T) {
-		slots, own := make(chan struct{}, testsAtOnce), make(chan struct{}, topology.AtOnce())
+		slots, further := make(chan struct{}, testsAtOnce), make(chan struct{}, topology.AtOnce())
 		for name, promises := range map[string][]promise{
 			"conventions": conventions(), "versions": versions(), "lists": lists(), "cbor": cborNegotiation(), "documents": documents(),
 			"accounts": accounts(), "sessions": sessions(), "passwords": passwords(), "addresses": addresses(), "administration": administration(),
@@ -93,24 +77,47 @@ func Run(t *testing.T, topology Topology) {
 			"carts": carts(), "checkout": checkout(), "payment": payment(), "order lists": orderLists(), "cancellation": cancellation(),
 			"fulfilment": fulfilment(), "refunds": refunds(), "idempotency": idempotency(), "races": races(),
 			"tokens": tokens(), "authorization": authorization(), "bodies": bodies(), "values": values(), "paths": paths(), "protocol": protocol(),
-			"limits": limits(), "configuration": configured(), "commands": commands(), "demo": demo(), "crash": crash(), "drain": drain(),
+			"commands": commands(),
 		} {
-			slots := slots
-			if slices.Contains(withOwnShops, name) {
-				if !whole(topology) {
-					continue
-				}
-				slots = own
-			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				hold(t, w, slots, promises)
+			})
+		}
+		// Those that start shops of their own.
+		t.Run("further shops", func(t *testing.T) {
+			t.Parallel()
+			hold(t, w, further, slices.Concat(demo(), crash(), expiries()))
+		})
+		// Those that are held one after the other by one shop that is not the others'.
+		for name, of := range map[string]struct {
+			set      []string
+			promises []promise
+		}{
+			"configuration":   {asConfigured, configured()},
+			"limits":          {[]string{"ratelimit.enabled=true"}, limits()},
+			"restarts":        {nil, restarts()},
+			"catalogue files": {nil, catalogueFiles()},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				further <- struct{}{}
+				defer func() { <-further }()
+				hold(t, openEmpty(t, topology, of.set...), nil, of.promises)
 			})
 		}
 	})
 	t.Run("afterwards", func(t *testing.T) {
 		hold(t, w, nil, aftermath())
 	})
+}
+
+// expiries are what lasts no longer than it says.
+func expiries() []promise {
+	return []promise{
+		{"access ends when it expires", accessExpires},
+		{"an order is decided within its timeout", shortTimeout},
+	}
 }
 
 // testsAtOnce is how many tests use one shop at the same time.

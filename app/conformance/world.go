@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"net/http"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,6 +16,7 @@ type world struct {
 	topology Topology
 	client   *http.Client
 
+	keys   string  // the directory of its signing keys
 	anyone *Caller // a stranger
 	admin  *Caller
 	staff  *Caller // may do what staff may, and no more
@@ -40,9 +42,10 @@ func open(t testing.TB, topology Topology, set ...string) *world {
 // openEmpty starts a shop with an admin only, who is its staff as well.
 func openEmpty(t testing.TB, topology Topology, set ...string) *world {
 	t.Helper()
-	w := &world{topology: topology, client: newClient()}
+	dir := t.TempDir()
+	w := &world{topology: topology, client: newClient(), keys: filepath.Join(dir, "signing")}
 	t.Cleanup(w.client.CloseIdleConnections)
-	w.Shop = topology.Start(t, t.TempDir(), append([]string{"ratelimit.enabled=false"}, set...)...)
+	w.Shop = topology.Start(t, dir, append([]string{"ratelimit.enabled=false", "auth.keys_dir=" + w.keys}, set...)...)
 	w.anyone = &Caller{url: w.URL(), client: w.client}
 	email := unique("admin") + "@example.com"
 	made := w.Command(t, goodPassword+"\n", "users", "create-admin", "--email", email, "--password-stdin")

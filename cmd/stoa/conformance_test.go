@@ -23,9 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestConformance holds topologies to everything that is promised to a caller. A
-// further topology is one line. In those of five processes and more or on a
-// database server, tests that start further shops are left out where the
-// environment variable CONFORMANCE does not say "whole".
+// further topology is one line.
 func TestConformance(t *testing.T) {
 	bin := build(t)
 	stoa, gateway := filepath.Join(bin, "stoa"), filepath.Join(bin, "stoa-gateway")

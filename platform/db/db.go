@@ -92,6 +92,10 @@ type engine interface {
 	// migrates it. Where change is false, fn only looks; exists says whether
 	// there is anything to look at.
 	migrating(ctx context.Context, change bool, fn func(ctx context.Context, d *sql.DB, exists bool) error) error
+	// provisioned gives a database to look for migrations in, which nothing can be
+	// changed by; nil where more than migrations may be missing, or looking costs
+	// no less than migrating.
+	provisioned(ctx context.Context) *sql.DB
 }
 
 // Name is the module whose database it is.

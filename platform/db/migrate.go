@@ -32,6 +32,9 @@ type MigrationStatus struct {
 // module's. Each migration runs in one transaction with its entry in the
 // history, so a kill leaves it done or not done.
 func (d *DB) Migrate(ctx context.Context, module fs.FS) error {
+	if d.upToDate(ctx, module) {
+		return nil
+	}
 	var err error
 	for range migrateTries {
 		if err = d.migrating(ctx, true, func(ctx context.Context, conn *sql.DB, _ bool) error {
@@ -47,6 +50,21 @@ func (d *DB) Migrate(ctx context.Context, module fs.FS) error {
 		}
 	}
 	return fmt.Errorf("migrate %s: %w", d.name, err)
+}
+
+// upToDate tells that no migration is missing, where that is cheap to see.
+func (d *DB) upToDate(ctx context.Context, module fs.FS) bool {
+	conn := d.provisioned(ctx)
+	if conn == nil {
+		return false
+	}
+	missing := false
+	err := d.eachSet(conn, module, func(_ string, p *goose.Provider) error {
+		pending, err := p.HasPending(ctx)
+		missing = missing || pending
+		return err
+	})
+	return err == nil && !missing
 }
 
 // MigrateDown takes back the module's last migration.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -87,6 +88,7 @@ type pgEngine struct {
 	options Options
 	pools   *pgPools
 	writer  *pgWriter
+	assumes atomic.Bool // connections have assumed the module's role
 }
 
 // pgPools are the connections. Those who read have their own, so that one who

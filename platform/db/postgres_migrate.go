@@ -16,10 +16,21 @@ import (
 func (e *pgEngine) role() string { return "stoa_" + e.name }
 
 // assumeRole has a connection act as the module's role, where that owns the
-// schema and the connection's user may.
+// schema and the connection's user may. Looking that up in the catalog costs a
+// new connection more than anything else, so it is done until it is so.
 func (e *pgEngine) assumeRole(ctx context.Context, c *pgx.Conn) error {
-	_, err := c.Exec(ctx, `SELECT set_config('role', r.rolname, false) FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+	if e.assumes.Load() {
+		_, err := c.Exec(ctx, "SET ROLE "+pgx.Identifier{e.role()}.Sanitize())
+		if connectionOf(err) != nil {
+			return err
+		}
+		if err == nil {
+			return nil
+		}
+	}
+	t, err := c.Exec(ctx, `SELECT set_config('role', r.rolname, false) FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
 		WHERE n.nspname = $1 AND r.rolname = $2 AND pg_has_role(r.oid, 'MEMBER')`, e.name, e.role())
+	e.assumes.Store(err == nil && t.RowsAffected() == 1)
 	return err
 }
 
@@ -51,6 +62,16 @@ func (e *pgEngine) migrating(ctx context.Context, change bool, fn func(ctx conte
 	e.pools.readers.renew()
 	e.pools.writers.renew()
 	return err
+}
+
+// provisioned looks at who a connection acts as: the module's role is only
+// assumed where it owns the schema.
+func (e *pgEngine) provisioned(ctx context.Context) *sql.DB {
+	var role string
+	if err := e.pools.readers.QueryRowContext(ctx, "SELECT current_user").Scan(&role); err != nil || role != e.role() {
+		return nil
+	}
+	return e.pools.readers.DB.DB
 }
 
 func (e *pgEngine) connected(ctx context.Context, c *pgx.ConnConfig, fn func(conn *pgx.Conn) error) error {

@@ -94,6 +94,8 @@ func (e *sqliteEngine) ping(ctx context.Context) error { return e.readers.PingCo
 
 func (e *sqliteEngine) close() error { return errors.Join(e.writer.close(), e.readers.close()) }
 
+func (e *sqliteEngine) provisioned(context.Context) *sql.DB { return nil }
+
 // migrating need not keep others out: a migration that another process has run
 // meanwhile is busy or there, and Migrate tries again.
 func (e *sqliteEngine) migrating(ctx context.Context, _ bool, fn func(ctx context.Context, d *sql.DB, exists bool) error) error {

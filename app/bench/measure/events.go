@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -19,9 +18,9 @@ const perSecond = 300
 
 // buses are the benchmarks of platform/bus that tell how long an event takes
 // from its commit to its handler in another module, by outbox, bus and inbox.
-var buses = []struct{ name, benchmark, what string }{
-	{"inproc", "BenchmarkInProcess", "in process"},
-	{"nats", "BenchmarkJetStream", "over JetStream"},
+var buses = []struct{ name, latency, relay, raw, what string }{
+	{"inproc", "BenchmarkInProcess", "BenchmarkRelayInProcess", "BenchmarkRawRelayInProcess", "in process"},
+	{"nats", "BenchmarkJetStream", "BenchmarkRelayJetStream", "BenchmarkRawRelayJetStream", "over JetStream"},
 }
 
 // events runs the benchmarks of the buses, which stand beside them: what an event
@@ -35,16 +34,11 @@ func events(ctx context.Context, b *Bench, g *report.Group) error {
 	p50s, p99s := map[string][]float64{}, map[string][]float64{}
 	for range b.Rounds {
 		for _, bus := range buses {
-			out, err := exec.CommandContext(ctx, program, "-test.run=^$", "-test.bench=^"+bus.benchmark+"$",
-				fmt.Sprintf("-test.benchtime=%dx", happen)).CombinedOutput()
+			found, err := benchmark(ctx, program, bus.latency, happen, "p50-ms", "p99-ms")
 			if err != nil {
-				return fmt.Errorf("%s: %w\n%s", bus.benchmark, err, out)
+				return err
 			}
-			p50, p99, ok := quantilesOf(string(out), bus.benchmark)
-			if !ok {
-				return fmt.Errorf("%s does not say how long events take:\n%s", bus.benchmark, out)
-			}
-			p50s[bus.name], p99s[bus.name] = append(p50s[bus.name], p50), append(p99s[bus.name], p99)
+			p50s[bus.name], p99s[bus.name] = append(p50s[bus.name], found[0]), append(p99s[bus.name], found[1])
 		}
 	}
 	for _, bus := range buses {
@@ -61,25 +55,64 @@ func events(ctx context.Context, b *Bench, g *report.Group) error {
 		}
 		b.say("%s: p50 %.3g ms, p99 %.3g ms", bus.what, report.Median(p50s[bus.name]), report.Median(p99s[bus.name]))
 	}
+	return relays(ctx, b, g, program)
+}
+
+// relays has relays work off what has piled up, beside the least that does the
+// same: it reads texts, publishes them and marks them as sent.
+func relays(ctx context.Context, b *Bench, g *report.Group, program string) error {
+	const perRoundSecond = 20_000
+	pile := max(256, int(b.Round.Seconds()*perRoundSecond))
+	rate := func(name string) func(ctx context.Context) (float64, error) {
+		return func(ctx context.Context) (float64, error) {
+			found, err := benchmark(ctx, program, name, pile, "events/s")
+			if err != nil {
+				return 0, err
+			}
+			return found[0], nil
+		}
+	}
+	for _, bus := range buses {
+		series, err := b.alternate(ctx, side{"relay, " + bus.what, "1/s", rate(bus.relay)}, side{"raw relay, " + bus.what, "1/s", rate(bus.raw)})
+		if err != nil {
+			return err
+		}
+		row := report.Ratio("events.relay_"+bus.name, "relay of what has piled up ÷ raw relay, "+bus.what, report.AtLeast(0.5), series[0], series[1])
+		row.Note = fmt.Sprintf("%d events a round, four of each aggregate", pile)
+		g.Rows = append(g.Rows, row)
+	}
 	return nil
 }
 
-var metric = regexp.MustCompile(`([0-9.e+]+) (p50|p99)-ms`)
-
-// quantilesOf reads what `go test -bench` prints of a benchmark, in milliseconds.
-func quantilesOf(printed, benchmark string) (p50, p99 float64, ok bool) {
-	found := map[string]float64{}
-	for line := range strings.Lines(printed) {
-		if !strings.HasPrefix(line, benchmark) {
-			continue
-		}
-		for _, m := range metric.FindAllStringSubmatch(line, -1) {
-			v, err := strconv.ParseFloat(m[1], 64)
-			if err != nil {
-				return 0, 0, false
-			}
-			found[m[2]] = v
+// benchmark runs a benchmark of a test binary n times and gives its metrics.
+func benchmark(ctx context.Context, program, name string, n int, metrics ...string) ([]float64, error) {
+	out, err := exec.CommandContext(ctx, program, "-test.run=^$", "-test.bench=^"+name+"$", fmt.Sprintf("-test.benchtime=%dx", n)).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	found := make([]float64, len(metrics))
+	for i, m := range metrics {
+		var ok bool
+		if found[i], ok = metricOf(string(out), name, m); !ok {
+			return nil, fmt.Errorf("%s does not say its %s:\n%s", name, m, out)
 		}
 	}
-	return found["p50"], found["p99"], len(found) == 2
+	return found, nil
+}
+
+// metricOf reads a metric from what `go test -bench` prints of a benchmark.
+func metricOf(printed, benchmark, metric string) (float64, bool) {
+	for line := range strings.Lines(printed) {
+		words := strings.Fields(line)
+		if len(words) == 0 || strings.TrimRight(strings.TrimRight(words[0], "0123456789"), "-") != benchmark {
+			continue
+		}
+		for i, word := range words[1:] {
+			if word == metric {
+				v, err := strconv.ParseFloat(words[i], 64)
+				return v, err == nil
+			}
+		}
+	}
+	return 0, false
 }

@@ -9,11 +9,15 @@ import (
 func TestBenchmarksOfGoAreRead(t *testing.T) {
 	t.Parallel()
 	printed := "goos: linux\nBenchmarkInProcess-2   \t     300\t       0.719 p50-ms\t       9.332 p99-ms\nBenchmarkJetStream-2   \t     300\t      2051 p50-ms\nPASS\n"
-	p50, p99, ok := quantilesOf(printed, "BenchmarkInProcess")
-	require.True(t, ok)
-	require.Equal(t, [2]float64{0.719, 9.332}, [2]float64{p50, p99})
-	_, _, ok = quantilesOf(printed, "BenchmarkJetStream")
-	require.False(t, ok, "half of it is not enough")
+	for metric, want := range map[string]float64{"p50-ms": 0.719, "p99-ms": 9.332} {
+		got, ok := metricOf(printed, "BenchmarkInProcess", metric)
+		require.True(t, ok)
+		require.Equal(t, want, got)
+	}
+	_, ok := metricOf(printed, "BenchmarkJetStream", "p99-ms")
+	require.False(t, ok)
+	_, ok = metricOf(printed, "BenchmarkIn", "p50-ms")
+	require.False(t, ok, "another benchmark")
 }
 
 func TestBenchmarksAreFoundByName(t *testing.T) {

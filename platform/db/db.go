@@ -85,7 +85,7 @@ type engine interface {
 	snapshot(ctx context.Context, fn func(ctx context.Context, c Conn) error) error
 	write(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error
 	exclusive(ctx context.Context, name string, fn func(ctx context.Context) error) error
-	foreign(ctx context.Context) (version int64, known bool, err error)
+	foreign(ctx context.Context) (version int64, err error)
 	ping(ctx context.Context) error
 	close() error
 	// migrating runs fn with a database to migrate, while no other process
@@ -140,9 +140,9 @@ func (d *DB) Exclusive(ctx context.Context, name string, fn func(ctx context.Con
 
 // Foreign gives a number that is another one once another process has written to
 // this database, and the same for what is written through d. It is for who
-// remembers what was read. Where that cannot be told it is not known: in
-// PostgreSQL.
-func (d *DB) Foreign(ctx context.Context) (version int64, known bool, err error) {
+// remembers what was read. Error: errors.ErrUnsupported with PostgreSQL, where
+// that cannot be told.
+func (d *DB) Foreign(ctx context.Context) (version int64, err error) {
 	return d.foreign(ctx)
 }
 

@@ -160,7 +160,7 @@ func (e *pgEngine) write(ctx context.Context, fn func(ctx context.Context, tx *T
 	return e.writer.write(ctx, fn)
 }
 
-func (e *pgEngine) foreign(context.Context) (int64, bool, error) { return 0, false, nil }
+func (e *pgEngine) foreign(context.Context) (int64, error) { return 0, errors.ErrUnsupported }
 
 func (e *pgEngine) ping(ctx context.Context) error { return e.pools.readers.PingContext(ctx) }
 

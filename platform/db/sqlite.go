@@ -83,11 +83,11 @@ func (e *sqliteEngine) exclusive(ctx context.Context, name string, fn func(ctx c
 // writes through one.
 var dataVersion = NewStatement(`PRAGMA data_version`)
 
-func (e *sqliteEngine) foreign(ctx context.Context) (version int64, known bool, err error) {
+func (e *sqliteEngine) foreign(ctx context.Context) (version int64, err error) {
 	err = e.write(ctx, func(ctx context.Context, tx *Tx) error {
 		return dataVersion.QueryRow(ctx, tx).Scan(&version)
 	})
-	return version, err == nil, err
+	return version, err
 }
 
 func (e *sqliteEngine) ping(ctx context.Context) error { return e.readers.PingContext(ctx) }

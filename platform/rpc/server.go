@@ -258,8 +258,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = clock.Sleep(ctx, clock.System(), settle) // ends early only with ctx
 	}
 	stop := context.AfterFunc(ctx, func() { s.abort(context.Cause(ctx)) })
-	defer stop()
 	err = errors.Join(err, l.drain(ctx))
+	if !stop() && !errors.Is(err, ctx.Err()) {
+		err = errors.Join(err, ctx.Err()) // calls were broken off, and that is why all has ended
+	}
 	s.abort(context.Canceled)
 	return err
 }

@@ -21,6 +21,7 @@ type conn struct {
 	writes      deadlines
 	linger      atomic.Bool
 	spoke       atomic.Bool // the client has sent something
+	mute        atomic.Bool // the client is sent nothing
 	ended       atomic.Bool // the client sends nothing more
 	once        sync.Once
 	closeFailed error
@@ -105,6 +106,9 @@ func (b chunkedBody) Read(p []byte) (int, error) {
 
 // Write writes until the deadline for it, give or take the listener's slack.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.mute.Load() {
+		return len(p), nil
+	}
 	if c.writes.due(c.listener.slack) {
 		if err := c.Conn.SetWriteDeadline(c.writes.wanted); err != nil {
 			return 0, err

@@ -213,6 +213,13 @@ func plain(path []byte) bool {
 // refuse answers what Fiber or fasthttp have refused.
 func (s *Server) refuse(c *fiber.Ctx, err error) error {
 	r, known := c.Context().UserValue(userValueKey{}).(*request)
+	if own, ok := c.Context().Conn().(*conn); ok && !known && !own.spoke.Load() {
+		// Browsers and clients connect ahead. Whoever has asked nothing and is
+		// answered takes that for the answer to what it asks in this moment.
+		own.mute.Store(true)
+		c.Context().SetConnectionClose()
+		return nil
+	}
 	if !known {
 		// fasthttp could not even read it.
 		r = s.accept(c.Context())

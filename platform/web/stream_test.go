@@ -368,6 +368,24 @@ func TestSlowReadersAreCutOff(t *testing.T) {
 	}
 }
 
+// A client that has connected ahead and asks at the moment when it is closed must
+// not take a 408 for its answer.
+func TestWhoAsksNothingIsToldNothing(t *testing.T) {
+	t.Parallel()
+	api := webtest.New(t, "things", routes, func(o *webtest.Options) { o.Config.ReadTimeout = 100 * time.Millisecond })
+	for begin, told := range map[string]bool{"": false, "GET": true} {
+		c, err := net.Dial("tcp", api.Addr)
+		require.NoError(t, err)
+		_, err = io.WriteString(c, begin)
+		require.NoError(t, err)
+		require.NoError(t, c.SetDeadline(clock.System().Now().Add(10*time.Second)))
+		answer, err := io.ReadAll(c)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		require.Equal(t, told, len(answer) > 0, "%q: %s", begin, answer)
+	}
+}
+
 // TestSlowConnections has hundreds of connections send slowly, or not at all:
 // they are closed in time, and nobody else waits for them.
 func TestSlowConnections(t *testing.T) {

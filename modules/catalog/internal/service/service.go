@@ -72,9 +72,13 @@ var _ catalog.Service = (*Service)(nil)
 // New gives the catalog on its database. Its workers are not begun: see
 // ReleaseExpired and RunImports.
 func New(d Deps) *Service {
+	foreign := d.DB.Foreign
+	if d.DB.Dialect() == db.Postgres {
+		foreign = nil // other instances write at any time, and nobody tells
+	}
 	return &Service{
 		db: d.DB, outbox: d.Outbox, clock: d.Clock, log: d.Log, cfg: d.Config, shop: d.Shop,
-		views:   newViews(d.Clock, d.DB.Dialect() == db.Postgres, d.DB.Foreign),
+		views:   newViews(d.Clock, foreign),
 		uploads: make(chan struct{}, 1),
 		exports: make(chan struct{}, exportsAtOnce),
 	}

@@ -45,8 +45,7 @@ type View struct {
 // show what the other no longer does.
 type views struct {
 	clock   clock.Clock
-	shared  bool // other instances write what is read here
-	foreign func(ctx context.Context) (version int64, known bool, err error)
+	foreign func(ctx context.Context) (version int64, err error)
 	cache   *otter.Cache[int64, *View]  // by number
 	numbers *otter.Cache[string, int64] // by id and slug
 	stripes [stripes]stripe
@@ -65,10 +64,10 @@ type stripe struct {
 }
 
 // newViews gives an empty memory. Foreign tells whether another process has
-// written, as db.DB's does.
-func newViews(c clock.Clock, shared bool, foreign func(ctx context.Context) (version int64, known bool, err error)) *views {
+// written, as db.DB's does; where it is nil, nothing is remembered.
+func newViews(c clock.Clock, foreign func(ctx context.Context) (version int64, err error)) *views {
 	return &views{
-		clock: c, shared: shared, foreign: foreign,
+		clock: c, foreign: foreign,
 		cache: otter.Must(&otter.Options[int64, *View]{
 			MaximumWeight: viewBytes,
 			Weigher:       func(_ int64, v *View) uint32 { return uint32(len(v.JSON)) + 256 },
@@ -98,7 +97,7 @@ func (v *views) stripe(product int64) *stripe { return &v.stripes[uint64(product
 
 // get gives what is remembered of a product, nil where that is nothing.
 func (v *views) get(product int64) *View {
-	if v.shared {
+	if v.foreign == nil {
 		return nil
 	}
 	view, ok := v.cache.GetIfPresent(product)
@@ -127,8 +126,8 @@ func (v *views) check() {
 	ctx, cancel := context.WithTimeout(context.Background(), viewTTL)
 	defer cancel()
 	began := v.clock.Now()
-	version, known, err := v.foreign(ctx)
-	if err != nil || !known {
+	version, err := v.foreign(ctx)
+	if err != nil {
 		return // what is remembered holds as long as it does by itself
 	}
 	if version != v.version {
@@ -151,7 +150,7 @@ func (v *views) put(product int64, mark uint64, view *View) {
 	s := v.stripe(product)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.changes == mark && !v.shared {
+	if s.changes == mark && v.foreign != nil {
 		v.cache.Set(product, view)
 	}
 }

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 func TestWhatChangedWhileItWasReadIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	c := clock.NewFake(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), 1)
-	v := newViews(c, false, func(context.Context) (int64, bool, error) { return 0, false, nil })
+	v := newViews(c, func(context.Context) (int64, error) { return 0, errors.ErrUnsupported })
 	view := &View{ID: "id", JSON: []byte("{}"), readAt: c.Now()}
 	for what, change := range map[string]func(){
 		"it changed":    func() { v.forget(7) },
@@ -39,10 +40,13 @@ func TestWhatNobodyElseChangedIsRememberedOn(t *testing.T) {
 	c := clock.NewFake(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), 1)
 	asked := make(chan struct{})
 	answers := make(chan int64)
-	v := newViews(c, false, func(context.Context) (int64, bool, error) {
+	v := newViews(c, func(context.Context) (int64, error) {
 		asked <- struct{}{}
 		version := <-answers
-		return version, version != 0, nil
+		if version == 0 {
+			return 0, errors.ErrUnsupported
+		}
+		return version, nil
 	})
 	answer := func(version int64) {
 		t.Helper()

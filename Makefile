@@ -28,7 +28,7 @@ build: ## build the binaries into bin/
 	@CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 .PHONY: test
-test: ## run every test there is, with the race detector; needs nothing installed
+test: ## run every test there is, with the race detector where it can see; needs nothing installed
 	@PACKAGES='$(PACKAGES)' GO='$(GO)' ./.ci/test
 
 .PHONY: check

@@ -129,13 +129,7 @@ func TestAModuleThatFailsIsLeftAloneForAWhile(t *testing.T) {
 func TestAModuleThatDoesNotAnswerIsNotWaitedForForever(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
-	w.mu.Lock()
-	describe := w.describe
-	w.describe = func(module string) ([]byte, error) {
-		text, err := describe(module)
-		return []byte(strings.ReplaceAll(string(text), `"timeout":2000000000`, `"timeout":50000000`)), err
-	}
-	w.mu.Unlock()
+	w.hasten(50 * time.Millisecond)
 	p := w.puppet("things", "t1", func(string, net.Conn) bool { return true })
 	answer := w.Do(t, http.MethodGet, "/things/lamp", nil)
 	require.Equal(t, http.StatusGatewayTimeout, answer.Status)

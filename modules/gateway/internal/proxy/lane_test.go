@@ -83,7 +83,7 @@ func TestARequestThatTakesLongHoldsUpNobody(t *testing.T) {
 		return err == nil
 	})
 	var slow sync.WaitGroup
-	for range 4 { // one in each lane
+	for range 4 { // as many lanes as there are on eight processors
 		slow.Go(func() {
 			answer := w.Do(t, http.MethodGet, "/things/lamp?name=0", nil)
 			assert.Equal(t, http.StatusOK, answer.Status)
@@ -132,13 +132,7 @@ func TestABrokenLaneLosesNoSafeRequest(t *testing.T) {
 func TestALaneThatIsSilentEndsInTime(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
-	w.mu.Lock()
-	describe := w.describe
-	w.describe = func(module string) ([]byte, error) {
-		text, err := describe(module)
-		return []byte(strings.ReplaceAll(string(text), `"timeout":2000000000`, `"timeout":100000000`)), err
-	}
-	w.mu.Unlock()
+	w.hasten(100 * time.Millisecond)
 	w.puppet("things", "t1", func(string, net.Conn) bool { return true })
 	start := clock.System().Now()
 	var all sync.WaitGroup

@@ -92,6 +92,17 @@ func (w *town) ask(_ context.Context, module string) ([]byte, error) {
 	return describe(module)
 }
 
+// hasten has modules say that their operations end within so long.
+func (w *town) hasten(within time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	describe := w.describe
+	w.describe = func(module string) ([]byte, error) {
+		text, err := describe(module)
+		return []byte(strings.ReplaceAll(string(text), `"timeout":2000000000`, fmt.Sprintf(`"timeout":%d`, within))), err
+	}
+}
+
 // times tells how often a module was asked for its routes.
 func (w *town) times(module string) int {
 	w.mu.Lock()

@@ -15,6 +15,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -80,7 +81,8 @@ type envelope struct {
 
 const sourcePrefix = "/stoa/"
 
-// MarshalJSON writes the CloudEvents envelope.
+// MarshalJSON writes the CloudEvents envelope. Called itself, it gives what
+// json.Marshal does, and for less: that reads once more what it is given.
 func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(envelope{
 		SpecVersion: "1.0", ID: e.ID, Source: sourcePrefix + e.Source, Type: e.Type, Subject: e.Subject,
@@ -89,7 +91,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON reads the CloudEvents envelope.
+// UnmarshalJSON reads the CloudEvents envelope; called itself, for less as well.
 func (e *Event) UnmarshalJSON(text []byte) error {
 	var v envelope
 	if err := json.Unmarshal(text, &v); err != nil {
@@ -99,8 +101,8 @@ func (e *Event) UnmarshalJSON(text []byte) error {
 	if v.SpecVersion != "1.0" || v.ID == "" || v.Type == "" || !ours {
 		return fmt.Errorf("bus: not an event of ours: id %q, type %q, source %q, specversion %q", v.ID, v.Type, v.Source, v.SpecVersion)
 	}
-	var sequence int64
-	if _, err := fmt.Sscanf(v.Sequence, "%d", &sequence); err != nil {
+	sequence, err := strconv.ParseInt(v.Sequence, 10, 64)
+	if err != nil {
 		return fmt.Errorf("bus: event %s: sequence %q: %w", v.ID, v.Sequence, err)
 	}
 	*e = Event{

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,8 +9,9 @@ import (
 )
 
 // InProcess carries events between modules of one process. Publish returns
-// when every module that listens has stored them. It puts each event through
-// its JSON, as a broker would, so that nothing works here that fails there.
+// when every module that listens has stored them. It puts each event that
+// somebody listens for through its JSON, as a broker would, so that nothing works
+// here that fails there.
 type InProcess struct {
 	mu          sync.RWMutex
 	subscribers map[string]*subscriber
@@ -30,44 +30,62 @@ func NewInProcess() *InProcess { return &InProcess{subscribers: map[string]*subs
 // Publish delivers to every subscriber; those that can take the events do, even
 // where another cannot.
 func (b *InProcess) Publish(ctx context.Context, events []Event) error {
-	carried := make([]Event, len(events))
-	for i, e := range events {
+	subscribers := b.listening()
+	wanted := make([][]Event, len(subscribers))
+	for _, e := range events {
 		if _, err := subject(e.Type); err != nil {
 			return err
 		}
-		text, err := json.Marshal(e)
-		if err != nil {
-			return fmt.Errorf("publish %s: %w", e.Type, err)
-		}
-		if err := json.Unmarshal(text, &carried[i]); err != nil {
-			return fmt.Errorf("publish %s: %w", e.Type, err)
+		carried := false
+		for i, s := range subscribers {
+			if !slices.Contains(s.types, e.Type) {
+				continue
+			}
+			if !carried {
+				var err error
+				if e, err = carry(e); err != nil {
+					return fmt.Errorf("publish %s: %w", e.Type, err)
+				}
+				carried = true
+			}
+			wanted[i] = append(wanted[i], e)
 		}
 	}
+	var failed error
+	for i, s := range subscribers {
+		if len(wanted[i]) == 0 {
+			continue
+		}
+		if err := s.deliver(ctx, wanted[i]); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("deliver to %s: %w", s.name, err))
+		}
+	}
+	return failed
+}
+
+func (b *InProcess) listening() []*subscriber {
 	b.mu.RLock()
+	defer b.mu.RUnlock()
 	subscribers := make([]*subscriber, 0, len(b.subscribers))
 	for _, s := range b.subscribers {
 		if s.ctx.Err() == nil {
 			subscribers = append(subscribers, s)
 		}
 	}
-	b.mu.RUnlock()
+	return subscribers
+}
 
-	var failed error
-	for _, s := range subscribers {
-		wanted := make([]Event, 0, len(carried))
-		for _, e := range carried {
-			if slices.Contains(s.types, e.Type) {
-				wanted = append(wanted, e)
-			}
-		}
-		if len(wanted) == 0 {
-			continue
-		}
-		if err := s.deliver(ctx, wanted); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("deliver to %s: %w", s.name, err))
-		}
+// carry gives an event as it is on the other side.
+func carry(e Event) (Event, error) {
+	text, err := e.MarshalJSON()
+	if err != nil {
+		return e, err
 	}
-	return failed
+	var there Event
+	if err := there.UnmarshalJSON(text); err != nil {
+		return e, err
+	}
+	return there, nil
 }
 
 // Subscribe adds a subscriber until ctx ends.

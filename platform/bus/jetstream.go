@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -208,7 +207,7 @@ func (b *JetStream) message(e Event) (*nats.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(e)
+	text, err := e.MarshalJSON()
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -266,7 +265,7 @@ func (p *puller) take(ctx context.Context, consumer jetstream.Consumer, hand []j
 			p.bus.metrics.redelivered.WithLabelValues(p.name).Inc()
 		}
 		var e Event
-		if err := json.Unmarshal(m.Data(), &e); err != nil {
+		if err := e.UnmarshalJSON(m.Data()); err != nil {
 			// Nobody of ours published it, and it will not get better.
 			p.log.ErrorContext(ctx, "a message on the bus is no event and is dropped", "subject", m.Subject(), "sequence", about.Sequence.Stream, "error", err)
 			continue

@@ -1,16 +1,18 @@
 // Package inbox is how events arrive at a module. What the bus delivers is
-// first stored, once for each handler, and only then acknowledged; handlers
-// run from the store. So however often an event is delivered and whatever dies
-// when, its effect happens exactly once, in order for each aggregate and
-// handler, and what keeps failing is put aside for a person to look at while
-// everything else goes on.
+// stored, once for each handler, and only then acknowledged; what a handler
+// makes of it is committed together with its being done. So however often an
+// event is delivered and whatever dies when, its effect happens exactly once, in
+// order for each aggregate and handler, and what keeps failing is put aside for
+// a person to look at while everything else goes on.
+//
+// A handler whose turn it is begins while its event is being stored, and has its
+// effect once that is done; the others run from the store.
 //
 // Modules subscribe through platform/module; the composition root runs Run.
 package inbox
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -29,8 +31,9 @@ type Handler struct {
 	Types []string
 	// Handle does what must happen outside the database, if anything, and
 	// returns what is to change inside it (nil for nothing). It may be called
-	// more than once for one event, so what it does outside is idempotent; the
-	// Effect is committed exactly once, together with the event being done.
+	// more than once for one event, also before the event is kept here, so what
+	// it does outside is idempotent; the Effect is committed exactly once,
+	// together with the event being done.
 	//
 	// An error has it called again after a growing pause. One that is temporary
 	// (errs.Unavailable, errs.Timeout) is tried for a day, any other a few
@@ -47,6 +50,7 @@ type Inbox struct {
 	handlers map[string]Handler
 	wake     chan struct{}
 	leases   *leases
+	turns    turns
 
 	retention time.Duration
 	attempts  int64
@@ -72,7 +76,8 @@ func New(module string, d *db.DB, c clock.Clock, log *slog.Logger, o Options) *I
 	}
 	return &Inbox{
 		module: module, db: d, clock: c, log: log,
-		handlers: map[string]Handler{}, wake: make(chan struct{}, 1), leases: newLeases(d, c, log), retention: o.Retention, attempts: o.Attempts,
+		handlers: map[string]Handler{}, wake: make(chan struct{}, 1), leases: newLeases(d, c, log), turns: newTurns(),
+		retention: o.Retention, attempts: o.Attempts,
 	}
 }
 
@@ -93,37 +98,6 @@ func (i *Inbox) Types() []string {
 	}
 	slices.Sort(types)
 	return slices.Compact(types)
-}
-
-var store = db.NewStatement(`INSERT INTO inbox (event_id, handler, source, aggregate, sequence, type, event, state, due_at, received_at)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $8) ON CONFLICT (event_id, handler) DO NOTHING`)
-
-// Deliver stores events for the handlers that they are for. When it returns
-// nil they are on disk, and the bus may forget them.
-func (i *Inbox) Deliver(ctx context.Context, events []bus.Event) error {
-	now := db.NewTime(i.clock.Now())
-	err := i.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		for _, e := range events {
-			text, err := json.Marshal(e)
-			if err != nil {
-				return err
-			}
-			for _, h := range i.handlers {
-				if !slices.Contains(h.Types, e.Type) {
-					continue
-				}
-				if err := store.Later(ctx, tx, e.ID, h.Name, e.Source, e.Subject, e.Sequence, e.Type, string(text), now); err != nil {
-					return err
-				}
-			}
-		}
-		tx.AfterCommit(i.Wake)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("inbox of %s: %w", i.module, err)
-	}
-	return nil
 }
 
 // Wake has Run look now. It never waits.

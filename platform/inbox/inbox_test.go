@@ -50,9 +50,18 @@ type desk struct {
 }
 
 func newDesk(t *testing.T, o inbox.Options) *desk {
-	d := &desk{t: t, db: dbtest.Open(t, "desk", migrations)}
+	return newDeskOn(t, dbtest.Open(t, "desk", migrations), o)
+}
+
+func newDeskOn(t *testing.T, at *db.DB, o inbox.Options) *desk {
+	d := &desk{t: t, db: at}
 	d.Inbox = inbox.New("desk", d.db, clock.System(), slog.New(slog.DiscardHandler), o)
-	require.NoError(t, d.Handle(inbox.Handler{Name: "write", Types: []string{happened}, Handle: func(_ context.Context, e bus.Event) (db.Effect, error) {
+	require.NoError(t, d.Handle(d.handler()))
+	return d
+}
+
+func (d *desk) handler() inbox.Handler {
+	return inbox.Handler{Name: "write", Types: []string{happened}, Handle: func(_ context.Context, e bus.Event) (db.Effect, error) {
 		d.mu.Lock()
 		d.calls = append(d.calls, time.Now())
 		fails, spoil := d.fails, d.spoil
@@ -71,8 +80,7 @@ func newDesk(t *testing.T, o inbox.Options) *desk {
 			}
 			return nil
 		}, nil
-	}}))
-	return d
+	}}
 }
 
 // open runs handlers until the test ends.

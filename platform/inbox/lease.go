@@ -67,7 +67,7 @@ func (l *leases) take(ctx context.Context, list []delivery) ([]delivery, error) 
 		if err := tx.Relax(ctx); err != nil {
 			return err
 		}
-		rows, err := claim.Query(ctx, tx, db.NewTime(now.Add(lease)), l.name, positions, db.NewTime(now))
+		rows, err := claim.Query(ctx, tx, l.until(db.NewTime(now)), l.name, positions, db.NewTime(now))
 		if err != nil {
 			return err
 		}
@@ -97,6 +97,23 @@ func (l *leases) take(ctx context.Context, list []delivery) ([]delivery, error) 
 	return taken, nil
 }
 
+// until is how long what is leased now is this process's; on SQLite it is due as
+// ever.
+func (l *leases) until(now db.Time) db.Time {
+	if l.name == "" {
+		return now
+	}
+	return db.NewTime(now.Add(lease))
+}
+
+// hold says that an event that was stored as leased is run here.
+func (l *leases) hold(position int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.took = true
+	l.held[position] = true
+}
+
 // forget says that an event is no longer run here.
 func (l *leases) forget(position int64) {
 	l.mu.Lock()
@@ -120,7 +137,7 @@ func (l *leases) keep(ctx context.Context) {
 			continue
 		}
 		err := l.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-			_, err := renew.Exec(ctx, tx, db.NewTime(l.clock.Now().Add(lease)), positions, l.name)
+			_, err := renew.Exec(ctx, tx, l.until(db.NewTime(l.clock.Now())), positions, l.name)
 			return err
 		})
 		if err != nil && ctx.Err() == nil {

@@ -2,12 +2,9 @@ package inbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +16,6 @@ import (
 )
 
 const (
-	// workers is how many handlers of a module run at once, each for another aggregate.
-	workers = 16
 	// look is how many events that are due are read at once. Those whose turn has
 	// come are all of different aggregates or handlers.
 	look = 4 * workers
@@ -47,9 +42,6 @@ type delivery struct {
 	event      string
 }
 
-// key is what order holds for.
-type key struct{ handler, source, aggregate string }
-
 func (d delivery) key() key { return key{d.handler, d.source, d.aggregate} }
 
 var (
@@ -70,48 +62,32 @@ var (
 // Run runs handlers until ctx ends, and returns when those that ran have ended.
 func (i *Inbox) Run(ctx context.Context) error {
 	var (
-		running sync.WaitGroup
-		mu      sync.Mutex
-		busy    = map[key]bool{}
+		keeping sync.WaitGroup
 		queue   []delivery // due when they were read, and not begun
+		begin   []delivery
 		swept   = i.clock.Now()
 	)
-	running.Go(func() { i.leases.keep(ctx) })
+	keeping.Go(func() { i.leases.keep(ctx) })
+	i.turns.begin(ctx)
 	defer func() {
-		running.Wait()
+		i.turns.end()
+		keeping.Wait()
 		i.leases.release(ctx)
 	}()
 	for ctx.Err() == nil {
 		if len(queue) == 0 {
-			// What runs while we look may be done when we come to it, and must
-			// not be run again.
-			mu.Lock()
-			ran := maps.Clone(busy)
-			mu.Unlock()
-			list, err := i.due(ctx)
-			if err != nil && ctx.Err() == nil {
-				i.log.WarnContext(ctx, "events wait in the inbox", "module", i.module, "error", err)
-			}
-			queue = slices.DeleteFunc(list, func(d delivery) bool { return ran[d.key()] })
-			if queue, err = i.leases.take(ctx, queue); err != nil && ctx.Err() == nil {
+			var err error
+			if queue, err = i.look(ctx); err != nil && ctx.Err() == nil {
 				i.log.WarnContext(ctx, "events wait in the inbox", "module", i.module, "error", err)
 			}
 		}
-		mu.Lock()
-		begin := queue[:min(len(queue), workers-len(busy))]
-		queue = queue[len(begin):]
+		begin, queue = i.turns.next(queue)
 		for _, d := range begin {
-			busy[d.key()] = true
-			running.Go(func() {
+			i.turns.run(func(ctx context.Context) {
 				i.attempt(ctx, d)
-				i.leases.forget(d.position)
-				mu.Lock()
-				delete(busy, d.key())
-				mu.Unlock()
-				i.Wake()
+				i.leave(d, true)
 			})
 		}
-		mu.Unlock()
 		if now := i.clock.Now(); now.Sub(swept) >= sweepEvery {
 			swept = now
 			if err := i.sweep(ctx, now); err != nil && ctx.Err() == nil {
@@ -121,6 +97,26 @@ func (i *Inbox) Run(ctx context.Context) error {
 		i.await(ctx)
 	}
 	return nil
+}
+
+// leave gives the turn of a delivery back, and has Run look for what may have
+// waited for it.
+func (i *Inbox) leave(d delivery, look bool) {
+	i.leases.forget(d.position)
+	if i.turns.leave(d.key()) || look {
+		i.Wake()
+	}
+}
+
+// look gives what is due and, of an inbox that is shared, has been leased.
+func (i *Inbox) look(ctx context.Context) ([]delivery, error) {
+	i.turns.look()
+	list, err := i.due(ctx)
+	list = i.turns.current(list)
+	if err != nil {
+		return nil, err
+	}
+	return i.leases.take(ctx, list)
 }
 
 // await waits for a wake-up, for the next event that is due, or for the poll.
@@ -156,11 +152,28 @@ func (i *Inbox) due(ctx context.Context) (list []delivery, err error) {
 	return list, rows.Err()
 }
 
-// attempt runs one handler for one event and records what came of it.
+// attempt runs one handler for one event of the store and records what came of it.
 func (i *Inbox) attempt(ctx context.Context, d delivery) {
-	err := i.handle(ctx, d)
+	var (
+		e      bus.Event
+		effect db.Effect
+	)
+	err := e.UnmarshalJSON([]byte(d.event))
+	if err == nil {
+		ctx = telemetry.WithTraceParent(ctx, e.TraceParent)
+		effect, err = i.call(ctx, d.handler, e)
+	}
+	i.settle(ctx, d, effect, err)
+}
+
+// settle records what came of a handler's run, with its effect. It is false where
+// the event is to be looked at again.
+func (i *Inbox) settle(ctx context.Context, d delivery, effect db.Effect, err error) (done bool) {
+	if err == nil {
+		err = i.finish(ctx, d, effect)
+	}
 	if err == nil || ctx.Err() != nil {
-		return // done, or to be done by the next process
+		return true // done, or to be done by the next process
 	}
 	now := i.clock.Now()
 	text := err.Error()
@@ -187,30 +200,25 @@ func (i *Inbox) attempt(ctx context.Context, d delivery) {
 	default:
 		log.LogAttrs(ctx, slog.LevelWarn, "event failed, to be tried again", slog.Duration("pause", pause))
 	}
+	return false
 }
 
 // errDone says that somebody else has dealt with the event meanwhile.
 var errDone = errors.New("done by somebody else")
 
-func (i *Inbox) handle(ctx context.Context, d delivery) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	h, known := i.handlers[d.handler]
+// call runs a handler. A panic is its error.
+func (i *Inbox) call(ctx context.Context, handler string, e bus.Event) (effect db.Effect, err error) {
+	defer recovered(&err)
+	h, known := i.handlers[handler]
 	if !known {
-		return fmt.Errorf("no handler is named %q any more", d.handler)
+		return nil, fmt.Errorf("no handler is named %q any more", handler)
 	}
-	var e bus.Event
-	if err := json.Unmarshal([]byte(d.event), &e); err != nil {
-		return err
-	}
-	ctx = telemetry.WithTraceParent(ctx, e.TraceParent)
-	effect, err := h.Handle(ctx, e)
-	if err != nil {
-		return err
-	}
+	return h.Handle(ctx, e)
+}
+
+// finish commits that an event is done, with its effect.
+func (i *Inbox) finish(ctx context.Context, d delivery, effect db.Effect) (err error) {
+	defer recovered(&err)
 	err = i.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		err := finish.LaterOr(ctx, tx, errDone, db.NewTime(i.clock.Now()), d.position, i.leases.name)
 		if err != nil || effect == nil {
@@ -222,6 +230,12 @@ func (i *Inbox) handle(ctx context.Context, d delivery) (err error) {
 		return nil
 	}
 	return err
+}
+
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v", p)
+	}
 }
 
 func (i *Inbox) sweep(ctx context.Context, now time.Time) error {
@@ -266,7 +280,7 @@ func (i *Inbox) DeadLetters(ctx context.Context, after int64, limit int) (list [
 		if err := rows.Scan(&d.ID, &d.Handler, &d.Attempts, &d.Error, &text, &at); err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal([]byte(text), &d.Event); err != nil {
+		if err := d.Event.UnmarshalJSON([]byte(text)); err != nil {
 			return nil, err
 		}
 		d.ReceivedAt = at.Time

@@ -27,6 +27,7 @@ type Outbox struct {
 	clock  clock.Clock
 	log    *slog.Logger
 	wake   chan struct{}
+	taken  taken
 
 	retention time.Duration
 }
@@ -71,7 +72,7 @@ func (o *Outbox) Add(ctx context.Context, tx *db.Tx, aggregate string, events ..
 			ID: o.clock.ID(), Source: o.module, Type: data.EventType(), Subject: aggregate,
 			Sequence: last - int64(len(events)-1-i), Time: now, TraceParent: telemetry.TraceParent(ctx), Data: text,
 		}
-		whole, err := json.Marshal(e)
+		whole, err := e.MarshalJSON()
 		if err != nil {
 			return fmt.Errorf("outbox of %s: %s: %w", o.module, e.Type, err)
 		}
@@ -80,7 +81,7 @@ func (o *Outbox) Add(ctx context.Context, tx *db.Tx, aggregate string, events ..
 		}
 	}
 	tx.AfterCommit(o.Wake)
-	return nil
+	return o.markAlong(ctx, tx)
 }
 
 // Wake has the relay look now. It never waits.

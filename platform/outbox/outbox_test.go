@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"testing"
@@ -60,22 +61,28 @@ type sender struct {
 
 // bubble runs a test in which time passes only while everything waits.
 func bubble(t *testing.T, test func(t *testing.T, s *sender)) {
+	bubbleOn(t, dbtest.Open, test)
+}
+
+func bubbleOn(t *testing.T, open func(t testing.TB, module string, migrations fs.FS) *db.DB, test func(t *testing.T, s *sender)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &sender{t: t, db: dbtest.Open(t, "test", nil), bus: &recorder{}}
+		s := &sender{t: t, db: open(t, "test", nil), bus: &recorder{}}
 		s.Outbox = outbox.New("test", s.db, s.bus, clock.System(), slog.New(slog.DiscardHandler), outbox.Options{Retention: 20 * time.Minute})
 		test(t, s)
 	})
 }
 
-func (s *sender) relay() {
+func (s *sender) relay() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Relay(ctx) }()
-	s.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		require.NoError(s.t, <-ended)
 	})
+	s.t.Cleanup(stop)
+	return stop
 }
 
 func (s *sender) add(aggregate string, numbers ...int) {
@@ -123,7 +130,37 @@ func TestEventsAreNumberedByAggregateAndPublishedInOrder(t *testing.T) {
 		}
 		require.Equal(t, []string{"a-1=0", "a-2=1", "b-1=0", "a-3=2"}, got)
 		require.Len(t, ids, 4)
+		pass(t, moment)
 		require.Zero(t, s.backlog())
+	})
+}
+
+// moment is how soon what the bus has taken is marked sent at the latest.
+const moment = 50 * time.Millisecond
+
+func TestWhatTheBusHasTakenIsMarkedAMomentLaterOrByWhoComesNext(t *testing.T) {
+	// On PostgreSQL the relay has a transaction open anyway.
+	bubbleOn(t, dbtest.OpenSQLite, func(t *testing.T, s *sender) {
+		stop := s.relay()
+		s.add("a", 0)
+		synctest.Wait()
+		require.Len(t, s.bus.events, 1)
+		require.EqualValues(t, 1, s.backlog(), "not by a transaction of its own")
+		s.add("b", 0)
+		require.EqualValues(t, 1, s.backlog(), "the next marks the first")
+		refused := errors.New("refused")
+		synctest.Wait()
+		require.ErrorIs(t, s.db.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			return errors.Join(s.Add(ctx, tx, "c", happened{0}), refused)
+		}), refused)
+		require.EqualValues(t, 1, s.backlog(), "one that comes to nothing marks nothing")
+		pass(t, moment)
+		require.Zero(t, s.backlog())
+		s.add("a", 1)
+		synctest.Wait()
+		stop()
+		require.Zero(t, s.backlog(), "a relay that ends leaves nothing to be published again")
+		require.Len(t, s.bus.events, 3)
 	})
 }
 

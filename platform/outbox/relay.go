@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -22,12 +21,15 @@ const (
 	othersPause = 20 * time.Millisecond
 	// sweepEvery is how often what is past its retention is deleted.
 	sweepEvery = 10 * time.Minute
+	// markWithin is how soon what the bus has taken is marked sent where no other
+	// transaction does it first.
+	markWithin = 50 * time.Millisecond
 	// The pauses when the bus does not take events.
 	firstPause, longestPause = 50 * time.Millisecond, 5 * time.Second
 )
 
 var (
-	unsent = db.NewStatement(`SELECT position, event FROM outbox WHERE sent_at IS NULL ORDER BY position LIMIT $1`)
+	unsent = db.NewStatement(`SELECT position, event FROM outbox WHERE sent_at IS NULL AND position > $1 ORDER BY position LIMIT $2`)
 	sent   = db.NewStatement(`UPDATE outbox SET sent_at = $1 WHERE sent_at IS NULL AND position <= $2`)
 	sweep  = db.NewStatement(`DELETE FROM outbox WHERE sent_at IS NOT NULL AND sent_at < $1`)
 )
@@ -36,13 +38,16 @@ var (
 // ctx ends. An event is marked sent once the bus has taken it; a crash in
 // between publishes it again, under the same id.
 func (o *Outbox) Relay(ctx context.Context) error {
+	defer o.markLast(ctx)
 	pause := firstPause
 	swept := o.clock.Now()
 	for {
 		n, others, err := o.relayBatch(ctx)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
+		}
+		o.markDue(ctx)
+		switch {
 		case err != nil:
 			o.log.WarnContext(ctx, "events wait in the outbox", "module", o.module, "pause", pause, "error", err)
 			if clock.Sleep(ctx, o.clock, pause) != nil {
@@ -71,8 +76,12 @@ func (o *Outbox) Relay(ctx context.Context) error {
 	}
 }
 
-// await waits for a wake-up or the next look; it is false when ctx has ended.
+// await waits for a wake-up, the next look, or the next mark; it is false when
+// ctx has ended.
 func (o *Outbox) await(ctx context.Context, next time.Duration) bool {
+	if at, due := o.taken.markAt(); due {
+		next = min(next, at.Sub(o.clock.Now()))
+	}
 	poll := o.clock.NewTimer(next)
 	defer poll.Stop()
 	select {
@@ -105,15 +114,12 @@ func (o *Outbox) relayAlone(ctx context.Context) (int, error) {
 	if err := o.bus.Publish(ctx, events); err != nil {
 		return 0, err
 	}
-	err = o.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		_, err := sent.Exec(ctx, tx, db.NewTime(o.clock.Now()), last)
-		return err
-	})
-	return len(events), err
+	o.taken.upTo(last, o.clock.Now().Add(markWithin))
+	return len(events), nil
 }
 
 func (o *Outbox) unsent(ctx context.Context) (events []bus.Event, last int64, err error) {
-	rows, err := unsent.Query(ctx, o.db.Read(), batchSize)
+	rows, err := unsent.Query(ctx, o.db.Read(), o.taken.last(), batchSize)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -124,7 +130,7 @@ func (o *Outbox) unsent(ctx context.Context) (events []bus.Event, last int64, er
 			return nil, 0, err
 		}
 		var e bus.Event
-		if err := json.Unmarshal([]byte(text), &e); err != nil {
+		if err := e.UnmarshalJSON([]byte(text)); err != nil {
 			return nil, 0, fmt.Errorf("event %d in the outbox: %w", last, err)
 		}
 		events = append(events, e)

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -58,7 +57,7 @@ func (o *Outbox) sentSince(ctx context.Context, from, after int64) (events []bus
 			return nil, 0, err
 		}
 		var e bus.Event
-		if err := json.Unmarshal([]byte(text), &e); err != nil {
+		if err := e.UnmarshalJSON([]byte(text)); err != nil {
 			return nil, 0, fmt.Errorf("event %d in the outbox: %w", last, err)
 		}
 		events = append(events, e)

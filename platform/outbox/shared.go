@@ -3,7 +3,6 @@ package outbox
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -120,7 +119,7 @@ func (o *Outbox) held(ctx context.Context, tx *db.Tx, last int64, parts []int32)
 		if err := rows.Scan(&position, &text); err != nil {
 			return nil, nil, err
 		}
-		if err := json.Unmarshal([]byte(text), &e); err != nil {
+		if err := e.UnmarshalJSON([]byte(text)); err != nil {
 			return nil, nil, fmt.Errorf("event %d in the outbox: %w", position, err)
 		}
 		positions, events = append(positions, position), append(events, e)

@@ -81,7 +81,11 @@ func (i *Inbox) arrivals(events []bus.Event) ([]*arrival, error) {
 // store stores events, and has the handlers called whose turn it is.
 func (i *Inbox) store(ctx context.Context, list []*arrival) error {
 	first, later := i.turnsFor(list)
+	notes := i.noted.take()
 	err := i.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := i.mark(ctx, tx, notes); err != nil {
+			return err
+		}
 		if err := i.storeFirst(ctx, tx, first); err != nil {
 			return err
 		}
@@ -95,6 +99,7 @@ func (i *Inbox) store(ctx context.Context, list []*arrival) error {
 		}
 		return nil
 	})
+	i.marked(notes, err)
 	for _, a := range first {
 		if a.called {
 			a.stored <- err == nil && a.position != 0 && !a.waits
@@ -161,14 +166,14 @@ func (i *Inbox) storeFirst(ctx context.Context, tx *db.Tx, first []*arrival) err
 
 // callFirst runs the handler of an event that is being stored.
 func (i *Inbox) callFirst(ctx context.Context, a *arrival) {
-	done := true
-	defer func() { i.leave(a.delivery, !done) }()
 	ctx = telemetry.WithTraceParent(ctx, a.event.TraceParent)
 	effect, err := i.call(ctx, a.handler, a.event)
-	if <-a.stored {
-		i.leases.hold(a.position)
-		done = i.settle(ctx, a.delivery, effect, err)
+	if !<-a.stored {
+		i.leave(a.delivery, false)
+		return
 	}
+	i.leases.hold(a.position)
+	i.settle(ctx, a.delivery, effect, err, false)
 }
 
 // row is what is stored of it.

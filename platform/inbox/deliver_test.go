@@ -44,6 +44,7 @@ func TestAHandlerWhoseEventCouldNotBeStoredHasNoEffect(t *testing.T) {
 		d.open()
 		synctest.Wait()
 		require.Error(t, d.Deliver(t.Context(), []bus.Event{event("refused", 1)}))
+		synctest.Wait()
 		require.Equal(t, 1, d.called(), "it had begun")
 		pass(t, time.Minute)
 		require.Empty(t, d.diary())
@@ -183,5 +184,111 @@ func TestWhatComesAfterTheEndIsLeftToTheNext(t *testing.T) {
 		d.open()
 		synctest.Wait()
 		require.Equal(t, "a-1", d.diary())
+	})
+}
+
+// letters is an inbox whose handler changes nothing here.
+func letters(t *testing.T, test func(t *testing.T, d *desk, pending func() int64)) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, inbox.Options{})
+		d.Inbox = inbox.New("desk", d.db, clock.System(), slog.New(slog.DiscardHandler), inbox.Options{})
+		require.NoError(t, d.Handle(quiet(d)))
+		d.open()
+		synctest.Wait()
+		test(t, d, func() int64 {
+			pending, _, err := d.Backlog(t.Context())
+			require.NoError(t, err)
+			return pending
+		})
+	})
+}
+
+func TestWhatChangesNothingIsMarkedDoneAMomentLaterOrByWhoComesNext(t *testing.T) {
+	letters(t, func(t *testing.T, d *desk, pending func() int64) {
+		require.NoError(t, d.Deliver(t.Context(), []bus.Event{event("a", 1)}))
+		synctest.Wait()
+		require.Equal(t, 1, d.called())
+		require.EqualValues(t, 1, pending(), "not by a transaction of its own")
+		require.NoError(t, d.Deliver(t.Context(), []bus.Event{event("b", 1)}))
+		synctest.Wait()
+		require.EqualValues(t, 1, pending(), "the next marks the first")
+		pass(t, 50*time.Millisecond)
+		require.Zero(t, pending())
+		pass(t, time.Hour)
+		require.Equal(t, 2, d.called())
+	})
+}
+
+func TestNobodyWaitsForWhatChangesNothing(t *testing.T) {
+	letters(t, func(t *testing.T, d *desk, _ func() int64) {
+		began := time.Now()
+		var events []bus.Event
+		for n := range int64(10) {
+			events = append(events, event("a", n+1))
+		}
+		for n := range 50 {
+			events = append(events, event(fmt.Sprint("b", n), 1))
+		}
+		require.NoError(t, d.Deliver(t.Context(), events[:5]))
+		require.NoError(t, d.Deliver(t.Context(), events[5:]))
+		synctest.Wait()
+		require.Equal(t, 60, d.called())
+		require.Zero(t, time.Since(began))
+	})
+}
+
+func TestManyWhoChangeNothingAreEachHandledOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, inbox.Options{})
+	d.Inbox = inbox.New("desk", d.db, clock.System(), slog.New(slog.DiscardHandler), inbox.Options{})
+	require.NoError(t, d.Handle(quiet(d)))
+	d.open()
+	const sources, each = 8, 100
+	var delivering sync.WaitGroup
+	for s := range sources {
+		delivering.Go(func() {
+			for n := range int64(each) {
+				if err := d.Deliver(t.Context(), []bus.Event{event(fmt.Sprint("a", s), n+1), event(fmt.Sprint("b", s, "/", n), 1)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	delivering.Wait()
+	require.Eventually(t, func() bool {
+		pending, _, err := d.Backlog(t.Context())
+		return err == nil && pending == 0
+	}, 30*time.Second, time.Millisecond)
+	require.Equal(t, 2*sources*each, d.called())
+}
+
+// quiet is a handler that changes nothing here.
+func quiet(d *desk) inbox.Handler {
+	return inbox.Handler{Name: "write", Types: []string{happened}, Handle: func(context.Context, bus.Event) (db.Effect, error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.calls = append(d.calls, time.Now())
+		return nil, nil
+	}}
+}
+
+func TestWhatIsDoneIsMarkedAtTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, inbox.Options{})
+		d.Inbox = inbox.New("desk", d.db, clock.System(), slog.New(slog.DiscardHandler), inbox.Options{})
+		require.NoError(t, d.Handle(quiet(d)))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(ctx) }()
+		synctest.Wait()
+		require.NoError(t, d.Deliver(t.Context(), []bus.Event{event("a", 1)}))
+		synctest.Wait()
+		cancel()
+		require.NoError(t, <-ended)
+		pending, _, err := d.Backlog(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, pending)
 	})
 }

@@ -33,7 +33,8 @@ type Handler struct {
 	// returns what is to change inside it (nil for nothing). It may be called
 	// more than once for one event, also before the event is kept here, so what
 	// it does outside is idempotent; the Effect is committed exactly once,
-	// together with the event being done.
+	// together with the event being done. Where there is none, that is kept a
+	// moment later.
 	//
 	// An error has it called again after a growing pause. One that is temporary
 	// (errs.Unavailable, errs.Timeout) is tried for a day, any other a few
@@ -51,6 +52,7 @@ type Inbox struct {
 	wake     chan struct{}
 	leases   *leases
 	turns    turns
+	noted    noted
 
 	retention time.Duration
 	attempts  int64
@@ -76,7 +78,7 @@ func New(module string, d *db.DB, c clock.Clock, log *slog.Logger, o Options) *I
 	}
 	return &Inbox{
 		module: module, db: d, clock: c, log: log,
-		handlers: map[string]Handler{}, wake: make(chan struct{}, 1), leases: newLeases(d, c, log), turns: newTurns(),
+		handlers: map[string]Handler{}, wake: make(chan struct{}, 1), leases: newLeases(d, c, log), turns: newTurns(), noted: noted{some: make(chan struct{}, 1)},
 		retention: o.Retention, attempts: o.Attempts,
 	}
 }

@@ -68,13 +68,18 @@ func (i *Inbox) Run(ctx context.Context) error {
 		swept   = i.clock.Now()
 	)
 	keeping.Go(func() { i.leases.keep(ctx) })
+	keeping.Go(func() { i.keepNotes(ctx) })
 	i.turns.begin(ctx)
 	defer func() {
 		i.turns.end()
 		keeping.Wait()
+		_ = i.flush(context.WithoutCancel(ctx)) // where that fails they are handled again
 		i.leases.release(ctx)
 	}()
 	for ctx.Err() == nil {
+		if len(queue) > 0 || i.noted.look() {
+			_ = i.flush(ctx) // what is done has turns that others wait for
+		}
 		if len(queue) == 0 {
 			var err error
 			if queue, err = i.look(ctx); err != nil && ctx.Err() == nil {
@@ -83,10 +88,7 @@ func (i *Inbox) Run(ctx context.Context) error {
 		}
 		begin, queue = i.turns.next(queue)
 		for _, d := range begin {
-			i.turns.run(func(ctx context.Context) {
-				i.attempt(ctx, d)
-				i.leave(d, true)
-			})
+			i.turns.run(func(ctx context.Context) { i.attempt(ctx, d) })
 		}
 		if now := i.clock.Now(); now.Sub(swept) >= sweepEvery {
 			swept = now
@@ -163,18 +165,32 @@ func (i *Inbox) attempt(ctx context.Context, d delivery) {
 		ctx = telemetry.WithTraceParent(ctx, e.TraceParent)
 		effect, err = i.call(ctx, d.handler, e)
 	}
-	i.settle(ctx, d, effect, err)
+	i.settle(ctx, d, effect, err, true)
 }
 
-// settle records what came of a handler's run, with its effect. It is false where
-// the event is to be looked at again.
-func (i *Inbox) settle(ctx context.Context, d delivery, effect db.Effect, err error) (done bool) {
-	if err == nil {
+// settle records what came of a handler's run, with its effect, and gives the
+// turn back. What is due is looked at then, or only where somebody may wait.
+func (i *Inbox) settle(ctx context.Context, d delivery, effect db.Effect, err error, look bool) {
+	switch {
+	case err == nil && effect == nil:
+		if i.noted.add(d, look) || i.turns.awaited(d.key()) {
+			_ = i.flush(ctx) // where that fails they stay noted
+		} else if look {
+			i.Wake()
+		}
+		return
+	case err == nil:
 		err = i.finish(ctx, d, effect)
 	}
-	if err == nil || ctx.Err() != nil {
-		return true // done, or to be done by the next process
+	if err != nil && ctx.Err() == nil { // otherwise it is done, or the next process does it
+		i.putOff(ctx, d, err)
+		look = true
 	}
+	i.leave(d, look)
+}
+
+// putOff has an event tried again later, or parks it.
+func (i *Inbox) putOff(ctx context.Context, d delivery, err error) {
 	now := i.clock.Now()
 	text := err.Error()
 	text = text[:min(len(text), errorLength)]
@@ -200,7 +216,6 @@ func (i *Inbox) settle(ctx context.Context, d delivery, effect db.Effect, err er
 	default:
 		log.LogAttrs(ctx, slog.LevelWarn, "event failed, to be tried again", slog.Duration("pause", pause))
 	}
-	return false
 }
 
 // errDone says that somebody else has dealt with the event meanwhile.
@@ -221,7 +236,7 @@ func (i *Inbox) finish(ctx context.Context, d delivery, effect db.Effect) (err e
 	defer recovered(&err)
 	err = i.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		err := finish.LaterOr(ctx, tx, errDone, db.NewTime(i.clock.Now()), d.position, i.leases.name)
-		if err != nil || effect == nil {
+		if err != nil {
 			return err
 		}
 		return effect(ctx, tx)

@@ -81,6 +81,15 @@ func (t *turns) run(fn func(ctx context.Context)) bool {
 	return true
 }
 
+// awaited tells whether somebody may be waiting for the turn of a key, or for a
+// worker.
+func (t *turns) awaited(k key) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	had := t.busy[k] // nil where it is over by now
+	return had != nil && had.more || t.starved
+}
+
 // leave gives the turn of a key back. It tells whether somebody may be waiting
 // for it, or for a worker.
 func (t *turns) leave(k key) (awaited bool) {

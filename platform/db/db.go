@@ -198,6 +198,8 @@ type session interface {
 	flush(ctx context.Context) error
 	// relax has the commit not wait for the disk.
 	relax(ctx context.Context) error
+	// awaited tells whether others wait for the end of the transaction.
+	awaited() bool
 }
 
 // Lock waits until no other transaction of this module has any of these keys
@@ -238,6 +240,11 @@ func (tx *Tx) LockSharedLater(key string) error { return tx.session.lock(key, tr
 // Relax has the commit not wait for the disk: for what may be forgotten in a
 // crash, such as who was about to do something. On SQLite it does nothing.
 func (tx *Tx) Relax(ctx context.Context) error { return tx.session.relax(ctx) }
+
+// Awaited tells whether others who write wait for this transaction to end: who
+// has much to write then does less at a time. On PostgreSQL transactions run
+// beside each other.
+func (tx *Tx) Awaited() bool { return tx.session.awaited() }
 
 // BeforeCommit has fn run once all else of this transaction is done: what many
 // steps change can be gathered and written once. Its error ends the transaction.

@@ -35,6 +35,7 @@ type groupWriter struct {
 	statements map[*Statement]*sql.Stmt // of the connection
 	controls   map[string]*sql.Stmt
 	careful    int // for how many groups yet each has a savepoint
+	sharers    int // of the transaction
 }
 
 // job is one caller's Write.
@@ -167,6 +168,7 @@ func (w *groupWriter) runGroup(group []*job) {
 			there = append(there, j)
 		}
 	}
+	w.sharers = len(there)
 	if w.careful == 0 && w.runTogether(there) {
 		return
 	}
@@ -312,6 +314,8 @@ func (w *groupWriter) lock(string, bool) error { return nil }
 func (w *groupWriter) flush(context.Context) error { return nil }
 
 func (w *groupWriter) relax(context.Context) error { return nil }
+
+func (w *groupWriter) awaited() bool { return w.sharers > 1 || len(w.queue) > 0 }
 
 // rollback ends the transaction and fails the jobs that were part of it.
 func (w *groupWriter) rollback(jobs []*job, cause error) {

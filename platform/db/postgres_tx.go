@@ -155,6 +155,8 @@ func (t *pgTx) relax(context.Context) error {
 	return err
 }
 
+func (t *pgTx) awaited() bool { return false }
+
 // pgTxStatement is a statement in a transaction.
 type pgTxStatement struct {
 	tx    *pgTx

@@ -173,7 +173,7 @@ func (r *Reader) Next() (Record, error) {
 
 // Locate gives the row and the column of something that was found wrong with a
 // product after it was read, such as a category that does not exist or a
-// quantity below what is reserved.
+// quantity below what is reserved. It may be called while Next is.
 func (r *Reader) Locate(record Record, f Fault) RowError { return r.source.locate(&record, f) }
 
 // Count counts the rows of a file that are not blank, the header not included;

@@ -113,13 +113,17 @@ func (im *importer) run(ctx context.Context, i *store.Import) error {
 		}
 	}
 	claims := newClaims()
+	ahead := readAhead(reader)
+	defer ahead.stop()
 	for {
-		b, readErr := readBatch(reader)
+		b, readErr := ahead.next()
 		b.mode, b.claims = i.Mode, claims
 		if len(b.records) > 0 {
-			if err := im.do(ctx, i, b); err != nil {
+			awaited, err := im.do(ctx, i, b)
+			if err != nil {
 				return err
 			}
+			ahead.adapt(awaited)
 			im.advanced(*i)
 		}
 		switch {
@@ -169,19 +173,19 @@ func kept(ours bool, err error) error {
 }
 
 // do imports a batch: what it does and how far the import is are one
-// transaction.
-func (im *importer) do(ctx context.Context, i *store.Import, b *batch) error {
+// transaction. It tells whether others waited for that.
+func (im *importer) do(ctx context.Context, i *store.Import, b *batch) (awaited bool, err error) {
 	var planned *plan
 	if i.DryRun {
 		if err := im.db.Snapshot(ctx, func(ctx context.Context, c db.Conn) (err error) {
 			planned, err = im.plan(ctx, c, b)
 			return err
 		}); err != nil {
-			return err
+			return false, err
 		}
 	}
 	var done store.Progress
-	err := im.writeBatch(ctx, func(ctx context.Context, tx *db.Tx, carryOut func(b *batch) (*plan, error)) error {
+	err = im.writeBatch(ctx, func(ctx context.Context, tx *db.Tx, carryOut func(b *batch) (*plan, error)) error {
 		if !i.DryRun {
 			var err error
 			if planned, err = carryOut(b); err != nil {
@@ -202,51 +206,17 @@ func (im *importer) do(ctx context.Context, i *store.Import, b *batch) error {
 				return err
 			}
 		}
+		awaited = tx.Awaited()
 		return kept(store.AdvanceImport(ctx, tx, i.ID, im.lease, done, im.clock.Now().Add(importLease)))
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	i.Progress = done
 	if i.DryRun {
 		b.claims.add(planned)
 	}
-	return nil
-}
-
-const (
-	// batchProducts is how many products one transaction imports at most: so
-	// long do others wait who write, some hundredths of a second.
-	batchProducts = 200
-	// batchVariants and batchBytes bound the same for products that are large.
-	batchVariants = 1000
-	batchBytes    = 1 << 20
-)
-
-// batch is some products of a file that are imported in one transaction.
-type batch struct {
-	reader  *format.Reader
-	mode    string
-	records []format.Record
-	rows    int64
-	claims  *claims
-}
-
-// readBatch reads the next products. Those before an error are in the batch.
-func readBatch(reader *format.Reader) (*batch, error) {
-	b := &batch{reader: reader}
-	variants, bytes := 0, 0
-	for len(b.records) < batchProducts && variants < batchVariants && bytes < batchBytes {
-		record, err := reader.Next()
-		if err != nil {
-			return b, err
-		}
-		b.records = append(b.records, record)
-		b.rows += int64(record.Rows)
-		variants += len(record.Product.Variants)
-		bytes += len(record.Product.Description) + 256*len(record.Product.Images)
-	}
-	return b, nil
+	return awaited, nil
 }
 
 // claims are the SKUs that a dry run has given to products which it did not

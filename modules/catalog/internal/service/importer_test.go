@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -197,7 +198,8 @@ func TestALeaseThatWasLostStopsItsImporter(t *testing.T) {
 func TestStoppingTheWorkerLetsTheNextGoOnAtOnce(t *testing.T) {
 	t.Parallel()
 	s := openImporting(t)
-	id := s.start(t, manyProducts(1000), csvFile)
+	const products = 3000
+	id := s.start(t, manyProducts(products), csvFile)
 	ctx, cancel := context.WithCancel(t.Context())
 	stopping := importService(s.db, &ticking{Clock: s.clock, now: func(n int64) {
 		if n == 10 {
@@ -212,8 +214,8 @@ func TestStoppingTheWorkerLetsTheNextGoOnAtOnce(t *testing.T) {
 	s.work(t)
 	i = s.report(t, id)
 	require.Equal(t, "succeeded", i.Status)
-	require.EqualValues(t, 1000, i.ProductsCreated)
-	require.EqualValues(t, 1000, s.count(t, `SELECT count(*) FROM products`))
+	require.EqualValues(t, products, i.ProductsCreated)
+	require.EqualValues(t, products, s.count(t, `SELECT count(*) FROM products`))
 }
 
 // ticking counts how often it is asked for the time and for ids.
@@ -294,7 +296,7 @@ func killedImport(t *testing.T, place string, env ...string) {
 // then twice the worker that goes on with it. The next worker ends it.
 func TestAKilledImportGoesOn(t *testing.T) {
 	t.Parallel()
-	const products = 1500
+	const products = 4000
 	whole := openImporting(t)
 	want := whole.read(t, manyProducts(products), csvFile)
 	require.EqualValues(t, products, want.ProductsCreated)
@@ -543,4 +545,45 @@ func TestMemoryStaysFlat(t *testing.T) {
 	require.EqualValues(t, 8000, i.ProductsCreated)
 	require.NotZero(t, late)
 	require.Less(t, int64(late)-int64(early), int64(4<<20), "from %d to %d bytes", early, late)
+}
+
+// Batches grow where nobody waits for them, and are small where somebody does.
+func TestAnImportMakesWayForOthersWhoWrite(t *testing.T) {
+	t.Parallel()
+	largest := func(t *testing.T, busy bool) (most int64) {
+		s := openImporting(t)
+		_, err := s.ImportFile(t.Context(), strings.NewReader(manyProducts(1)), "one.csv", csvFile, func(service.Import) {})
+		require.NoError(t, err)
+		var writing sync.WaitGroup
+		ended := make(chan struct{})
+		for range 4 {
+			writing.Go(func() {
+				for busy {
+					select {
+					case <-ended:
+						return
+					default:
+					}
+					if _, err := s.Adjust(t.Context(), "p-0-s", 1, "found"); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		var last int64
+		i, err := s.ImportFile(t.Context(), strings.NewReader(manyProducts(3000)), "x.csv", csvFile, func(i service.Import) {
+			done := i.ProductsCreated + i.ProductsUpdated + i.ProductsUnchanged
+			most, last = max(most, done-last), done
+		})
+		close(ended)
+		writing.Wait()
+		require.NoError(t, err)
+		require.Equal(t, "succeeded", i.Status)
+		return most
+	}
+	require.Greater(t, largest(t, false), int64(1000))
+	if dbtest.Dialect() == db.SQLite { // on PostgreSQL nobody waits
+		require.LessOrEqual(t, largest(t, true), int64(400))
+	}
 }

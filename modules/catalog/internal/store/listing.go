@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math"
@@ -149,12 +150,23 @@ var (
 
 // addListings lists products that are new.
 func addListings(ctx context.Context, tx *db.Tx, products []*Product, places Places) error {
-	args := make([]any, 0, 7*8*len(products))
+	type row struct {
+		listing
+		product int64
+		scope   Scope
+	}
+	rows := make([]row, 0, 8*len(products))
 	for _, p := range products {
 		l := listingOf(p)
 		for _, scope := range scopesOf(p, places) {
-			args = l.row(args, p.Number, scope)
+			rows = append(rows, row{l, p.Number, scope})
 		}
+	}
+	// In the order of their key, so that one goes beside the other.
+	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.scope, b.scope), cmp.Compare(a.status, b.status)) })
+	args := make([]any, 0, 7*len(rows))
+	for _, r := range rows {
+		args = r.row(args, r.product, r.scope)
 	}
 	return insertListings.insert(ctx, tx, args)
 }

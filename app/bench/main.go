@@ -89,6 +89,15 @@ func runLimit(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		return limit.PlaceOrders(ctx, clock.System(), args[1], o, out)
+	case len(args) == 3 && args[0] == "rows":
+		var r limit.Rows
+		if err := json.Unmarshal([]byte(args[2]), &r); err != nil {
+			return err
+		}
+		if strings.HasPrefix(args[1], "postgres://") {
+			return limit.WriteRowsPostgres(ctx, clock.System(), args[1], r, out)
+		}
+		return limit.WriteRows(ctx, clock.System(), args[1], r, out)
 	}
 	return fmt.Errorf("there is no such limit: %s", strings.Join(args, " "))
 }

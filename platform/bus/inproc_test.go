@@ -2,6 +2,8 @@ package bus_test
 
 import (
 	"context"
+	"os"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,7 +31,19 @@ func BenchmarkInProcess(b *testing.B) {
 	bustest.Latency(b, func(testing.TB) bustest.Harness { return bustest.Harness{Bus: bus.NewInProcess()} })
 }
 
-func BenchmarkRelayInProcess(b *testing.B) { bustest.RelayRate(b, bus.NewInProcess()) }
+func BenchmarkRelayInProcess(b *testing.B) { bustest.RelayRate(b, bus.NewInProcess(), 0) }
+
+// BenchmarkRelayAmongSent has BENCH_SENT events behind those that wait, or
+// 100,000.
+func BenchmarkRelayAmongSent(b *testing.B) {
+	sent := int64(100_000)
+	if text := os.Getenv("BENCH_SENT"); text != "" {
+		var err error
+		sent, err = strconv.ParseInt(text, 10, 64)
+		require.NoError(b, err)
+	}
+	bustest.RelayRate(b, bus.NewInProcess(), sent)
+}
 
 func BenchmarkRawRelayInProcess(b *testing.B) {
 	bustest.RawRelayRate(b, func(context.Context, []string, []string) error { return nil })

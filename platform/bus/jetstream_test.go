@@ -65,7 +65,7 @@ func BenchmarkJetStream(b *testing.B) { bustest.Latency(b, harness) }
 func BenchmarkRelayJetStream(b *testing.B) {
 	to := over(b, brokertest.Start(b).Connect(b))
 	require.NoError(b, to.Check(b.Context())) // makes the stream
-	bustest.RelayRate(b, to)
+	bustest.RelayRate(b, to, 0)
 }
 
 func BenchmarkRawRelayJetStream(b *testing.B) {

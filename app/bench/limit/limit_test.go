@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -29,6 +30,36 @@ func TestRawOrdersAreCounted(t *testing.T) {
 	require.Positive(t, placed.PerSecond)
 	require.Positive(t, placed.P50)
 	require.GreaterOrEqual(t, placed.P99, placed.P50)
+}
+
+func TestRowsAreWrittenOnceEachUntilThereAreNoMore(t *testing.T) {
+	t.Parallel()
+	from := filepath.Join(t.TempDir(), "from.db")
+	db, err := sql.Open("sqlite", from)
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), `CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER NOT NULL); CREATE INDEX a_n ON a (n);
+		CREATE TABLE b (id TEXT PRIMARY KEY) WITHOUT ROWID;
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO a SELECT i, i FROM n;
+		INSERT INTO b SELECT 'b' || id FROM a WHERE id <= 100`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	var out bytes.Buffer
+	dir := t.TempDir()
+	require.NoError(t, limit.WriteRows(t.Context(), clock.System(), dir, limit.Rows{
+		Callers: 4, For: time.Minute, Records: 50,
+		Files: []limit.RowsOf{{Path: from, Tables: []limit.RowsTable{{Name: "a", Where: "n > 100"}, {Name: "b"}}}},
+	}, &out))
+	var written limit.Placed
+	require.NoError(t, json.Unmarshal(out.Bytes(), &written))
+	require.Positive(t, written.PerSecond)
+	made, err := sql.Open("sqlite", filepath.Join(dir, "from.db"))
+	require.NoError(t, err)
+	var rows, indexes int
+	require.NoError(t, made.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM a) + (SELECT count(*) FROM b)`).Scan(&rows))
+	require.Equal(t, 200+100, rows)
+	require.NoError(t, made.QueryRowContext(t.Context(), `SELECT count(*) FROM sqlite_master WHERE name = 'a_n'`).Scan(&indexes))
+	require.Equal(t, 1, indexes)
+	require.NoError(t, made.Close())
 }
 
 func TestTheBareHandlerAnswersTheBytesOfItsFiles(t *testing.T) {

@@ -4,15 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
-	"net/url"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"stoa/platform/clock"
 )
@@ -54,51 +50,33 @@ const event = `{"type":"order_placed","currency":"USD","total":4998,"items":[{"s
 // PlaceOrders has callers place raw orders in a fresh SQLite file below dir, each
 // waiting until its order is on disk, and writes what came of it as JSON. One
 // connection writes; whoever waits shares its transaction and its fsync.
-func PlaceOrders(ctx context.Context, c clock.Clock, dir string, o Orders, out io.Writer) error {
-	path := filepath.Join(dir, "raw-"+c.ID()+".db")
-	dsn := (&url.URL{Scheme: "file", Opaque: path, RawQuery: url.Values{
-		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8192)"},
-	}.Encode()}).String()
-	db, err := sql.Open("sqlite", dsn)
+func PlaceOrders(ctx context.Context, c clock.Clock, dir string, o Orders, out io.Writer) (err error) {
+	w, err := openWriter(ctx, filepath.Join(dir, "raw-"+c.ID()+".db"), o.Callers)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	w := &rawWriter{queue: make(chan *rawJob, o.Callers), clock: c}
-	if err := w.prepare(ctx, db, o.Products); err != nil {
+	defer func() { err = errors.Join(err, w.close()) }()
+	r := &rawOrders{writer: w, clock: c}
+	if err := r.prepare(ctx, o.Products); err != nil {
 		return err
 	}
-	placed, err := w.measure(ctx, o)
+	placed, err := r.measure(ctx, o)
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(out).Encode(placed)
 }
 
-// rawWriter owns the connection.
-type rawWriter struct {
-	clock clock.Clock
-	queue chan *rawJob
-	conn  *sql.Conn
+// rawOrders places orders through a writer.
+type rawOrders struct {
+	writer *writer
+	clock  clock.Clock
 
 	stock, order, lines, event *sql.Stmt
 }
 
-// rawJob is an order that a caller waits for.
-type rawJob struct {
-	id            string
-	buyer         int
-	first, second int
-	done          chan error
-}
-
-func (w *rawWriter) prepare(ctx context.Context, db *sql.DB, products int) error {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	w.conn = conn
+func (r *rawOrders) prepare(ctx context.Context, products int) error {
+	conn := r.writer.conn
 	if _, err := conn.ExecContext(ctx, RawSchema); err != nil {
 		return err
 	}
@@ -110,7 +88,8 @@ func (w *rawWriter) prepare(ctx context.Context, db *sql.DB, products int) error
 	for _, s := range []struct {
 		to   **sql.Stmt
 		text string
-	}{{&w.stock, rawStock}, {&w.order, rawOrder}, {&w.lines, rawLines}, {&w.event, rawEvent}} {
+	}{{&r.stock, rawStock}, {&r.order, rawOrder}, {&r.lines, rawLines}, {&r.event, rawEvent}} {
+		var err error
 		if *s.to, err = conn.PrepareContext(ctx, s.text); err != nil {
 			return err
 		}
@@ -118,96 +97,24 @@ func (w *rawWriter) prepare(ctx context.Context, db *sql.DB, products int) error
 	return nil
 }
 
-func (w *rawWriter) measure(ctx context.Context, o Orders) (Placed, error) {
-	from := w.clock.Now().Add(o.Warm)
-	until := from.Add(o.For)
-	took := make([][]time.Duration, o.Callers)
-	failed := make([]error, o.Callers)
-	var callers sync.WaitGroup
-	for i := range o.Callers {
-		callers.Go(func() { took[i], failed[i] = w.call(i, o.Products, from, until) })
-	}
-	wrote := make(chan error, 1)
-	go func() { wrote <- w.write(ctx) }()
-	callers.Wait()
-	close(w.queue)
-	if err := <-wrote; err != nil {
-		return Placed{}, err
-	}
-	for _, err := range failed {
-		if err != nil {
-			return Placed{}, err
-		}
-	}
-	return summarise(took, o.For), nil
+func (r *rawOrders) measure(ctx context.Context, o Orders) (Placed, error) {
+	return measure(r.clock, o.Callers, o.Warm, o.For, func(caller int) error {
+		first, second := 2*caller%o.Products+1, (2*caller+1)%o.Products+1
+		return r.writer.write(func() error { return r.place(ctx, caller, first, second) })
+	})
 }
 
-// call places orders one after the other until the time is up.
-func (w *rawWriter) call(number, products int, from, until time.Time) ([]time.Duration, error) {
-	var took []time.Duration
-	for began := w.clock.Now(); began.Before(until); {
-		j := &rawJob{id: w.clock.ID(), buyer: number, first: 2*number%products + 1, second: (2*number+1)%products + 1, done: make(chan error, 1)}
-		w.queue <- j
-		if err := <-j.done; err != nil {
-			return nil, err
-		}
-		ended := w.clock.Now()
-		if !began.Before(from) && !ended.After(until) {
-			took = append(took, ended.Sub(began))
-		}
-		began = ended
-	}
-	return took, nil
-}
-
-// write commits what waits together, until the queue is closed.
-func (w *rawWriter) write(ctx context.Context) error {
-	group := make([]*rawJob, 0, cap(w.queue))
-	for first := range w.queue {
-		group = append(group[:0], first)
-	more:
-		for {
-			select {
-			case j, open := <-w.queue:
-				if !open {
-					break more
-				}
-				group = append(group, j)
-			default:
-				break more
-			}
-		}
-		err := w.commit(ctx, group)
-		for _, j := range group {
-			j.done <- err
-		}
-	}
-	return nil
-}
-
-func (w *rawWriter) commit(ctx context.Context, group []*rawJob) error {
-	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+func (r *rawOrders) place(ctx context.Context, buyer, first, second int) error {
+	id := r.clock.ID()
+	if _, err := r.stock.ExecContext(ctx, first, second); err != nil {
 		return err
 	}
-	for _, j := range group {
-		if err := w.place(ctx, j); err != nil {
-			return fmt.Errorf("place a raw order: %w", err)
-		}
-	}
-	_, err := w.conn.ExecContext(ctx, "COMMIT")
-	return err
-}
-
-func (w *rawWriter) place(ctx context.Context, j *rawJob) error {
-	if _, err := w.stock.ExecContext(ctx, j.first, j.second); err != nil {
+	if _, err := r.order.ExecContext(ctx, id, buyer, 4998, r.clock.Now().UnixMicro()); err != nil {
 		return err
 	}
-	if _, err := w.order.ExecContext(ctx, j.id, j.buyer, 4998, w.clock.Now().UnixMicro()); err != nil {
+	if _, err := r.lines.ExecContext(ctx, id, first, id, second); err != nil {
 		return err
 	}
-	if _, err := w.lines.ExecContext(ctx, j.id, j.first, j.id, j.second); err != nil {
-		return err
-	}
-	_, err := w.event.ExecContext(ctx, j.id, event)
+	_, err := r.event.ExecContext(ctx, id, event)
 	return err
 }

@@ -3,6 +3,7 @@ package measure
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -27,14 +28,14 @@ var buses = []struct{ name, latency, relay, raw, what string }{
 // takes within cannot be seen over HTTP.
 func events(ctx context.Context, b *Bench, g *report.Group) error {
 	happen := max(10, int(b.Round.Seconds()*perSecond))
-	program := filepath.Join(b.Dir, "bus.test")
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, "stoa/platform/bus").CombinedOutput(); err != nil {
-		return fmt.Errorf("go test -c stoa/platform/bus: %w\n%s", err, out)
+	program, err := b.busTest(ctx)
+	if err != nil {
+		return err
 	}
 	p50s, p99s := map[string][]float64{}, map[string][]float64{}
 	for range b.Rounds {
 		for _, bus := range buses {
-			found, err := benchmark(ctx, program, bus.latency, happen, "p50-ms", "p99-ms")
+			found, err := benchmark(ctx, program, nil, bus.latency, happen, "p50-ms", "p99-ms")
 			if err != nil {
 				return err
 			}
@@ -65,7 +66,7 @@ func relays(ctx context.Context, b *Bench, g *report.Group, program string) erro
 	pile := max(256, int(b.Round.Seconds()*perRoundSecond))
 	rate := func(name string) func(ctx context.Context) (float64, error) {
 		return func(ctx context.Context) (float64, error) {
-			found, err := benchmark(ctx, program, name, pile, "events/s")
+			found, err := benchmark(ctx, program, nil, name, pile, "events/s")
 			if err != nil {
 				return 0, err
 			}
@@ -84,9 +85,20 @@ func relays(ctx context.Context, b *Bench, g *report.Group, program string) erro
 	return nil
 }
 
+// busTest builds the tests of platform/bus, which its benchmarks are among.
+func (b *Bench) busTest(ctx context.Context) (program string, err error) {
+	program = filepath.Join(b.Dir, "bus.test")
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, "stoa/platform/bus").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go test -c stoa/platform/bus: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
 // benchmark runs a benchmark of a test binary n times and gives its metrics.
-func benchmark(ctx context.Context, program, name string, n int, metrics ...string) ([]float64, error) {
-	out, err := exec.CommandContext(ctx, program, "-test.run=^$", "-test.bench=^"+name+"$", fmt.Sprintf("-test.benchtime=%dx", n)).CombinedOutput()
+func benchmark(ctx context.Context, program string, environ []string, name string, n int, metrics ...string) ([]float64, error) {
+	cmd := exec.CommandContext(ctx, program, "-test.run=^$", "-test.bench=^"+name+"$", fmt.Sprintf("-test.benchtime=%dx", n))
+	cmd.Env = append(os.Environ(), environ...)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s", name, err, out)
 	}

@@ -31,7 +31,52 @@ func growth(ctx context.Context, b *Bench, g *report.Group) error {
 	if err := b.growProducts(ctx, g); err != nil {
 		return err
 	}
-	return b.growOrders(ctx, g)
+	if err := b.growOrders(ctx, g); err != nil {
+		return err
+	}
+	return b.growRelay(ctx, g)
+}
+
+// eventsOfOrder is how many events an order leaves in the outbox of orders.
+const eventsOfOrder = 2
+
+// growRelay measures what handing over an event costs, in process, behind the
+// events that so many orders have left, all of them sent.
+func (b *Bench) growRelay(ctx context.Context, g *report.Group) error {
+	program, err := b.busTest(ctx)
+	if err != nil {
+		return err
+	}
+	pile := max(256, int(b.Round.Seconds()*20_000))
+	var sides []side
+	line := report.Line{Name: "event handed to the bus"}
+	for _, orders := range b.Sizes.Orders {
+		sent := fmt.Sprintf("BENCH_SENT=%d", eventsOfOrder*orders)
+		sides = append(sides, side{fmt.Sprintf("relay, %d orders", orders), "1/s", func(ctx context.Context) (float64, error) {
+			found, err := benchmark(ctx, program, []string{sent}, "BenchmarkRelayAmongSent", pile, "events/s")
+			if err != nil {
+				return 0, err
+			}
+			return found[0], nil
+		}})
+		line.X = append(line.X, float64(orders))
+	}
+	series, err := b.alternate(ctx, sides...)
+	if err != nil {
+		return err
+	}
+	for _, s := range series {
+		line.Y = append(line.Y, 1000/math.Max(report.Median(s.Values), 1e-9))
+	}
+	smallest, largest := b.Sizes.Orders[0], b.Sizes.Orders[len(b.Sizes.Orders)-1]
+	row := report.Ratio("growth.relay", fmt.Sprintf("relay: cost of an event behind those of %d orders ÷ of %d", largest, smallest), nil, series[0], series[len(series)-1])
+	row.Series = series
+	g.Rows = append(g.Rows, row)
+	g.Charts = append(g.Charts, report.Chart{
+		Name: "cost_of_relay", Title: "Time an event that is handed over by how many orders there are",
+		X: "orders", Y: "time an event, ms", Lines: []report.Line{line},
+	})
+	return nil
 }
 
 func (b *Bench) growProducts(ctx context.Context, g *report.Group) (err error) {

@@ -32,6 +32,29 @@ func orders(ctx context.Context, b *Bench, g *report.Group) (err error) {
 	rows, err := b.placing(ctx, "orders", shop, buyers, raw,
 		"placed → confirmed on SQLite, distinct products ÷ raw orders with group commit", report.AtLeast(0.1))
 	g.Rows = append(g.Rows, rows...)
+	if err != nil {
+		return err
+	}
+	if stop(&err, shop); err != nil {
+		return err
+	}
+	return b.rows(ctx, g, "orders", raw, whatRows+"raw orders with group commit", func(ctx context.Context) (limit.Placed, error) {
+		return b.RawRows(ctx, data, b.Sizes.Buyers, b.Round/5, b.Round)
+	})
+}
+
+const whatRows = "the rows that such an order leaves, written raw ÷ "
+
+// rows measures what keeping the rows costs that the shop's orders have left,
+// beside what theirs cost the limit: so much of it is left to the shop at most.
+func (b *Bench) rows(ctx context.Context, g *report.Group, name string, raw side, what string, write func(ctx context.Context) (limit.Placed, error)) error {
+	series, err := b.alternate(ctx, side{"the shop's rows, written raw", "1/s", func(ctx context.Context) (float64, error) {
+		written, err := write(ctx)
+		return written.PerSecond, err
+	}}, raw)
+	if err == nil {
+		g.Rows = append(g.Rows, report.Ratio(name+".rows", what, nil, series[0], series[1]))
+	}
 	return err
 }
 
@@ -110,7 +133,8 @@ func postgres(ctx context.Context, b *Bench, g *report.Group) (err error) {
 			report.Skip("postgres.placed", whatPostgres, "÷", goal, why),
 			report.Skip("postgres.one_sku", whatOneSKU, "÷", goalOneSKU, why),
 			report.Skip("postgres.alone_p50", whatAloneP50, "ms", goalAloneP50, why),
-			report.Skip("postgres.alone_p99", whatAloneP99, "ms", goalAloneP99, why))
+			report.Skip("postgres.alone_p99", whatAloneP99, "ms", goalAloneP99, why),
+			report.Skip("postgres.rows", whatRows+"pgbench", "÷", nil, why))
 		return nil
 	}
 	if !b.Accepts(ctx, "database.url=postgres://stoa@127.0.0.1:5432/stoa") {
@@ -143,5 +167,13 @@ func postgres(ctx context.Context, b *Bench, g *report.Group) (err error) {
 		rows[0].Note = fmt.Sprintf("%d buyers; pgbench with %d clients", len(buyers), rig.RawClients)
 	}
 	g.Rows = append(g.Rows, rows...)
-	return err
+	if err != nil {
+		return err
+	}
+	if stop(&err, shop); err != nil {
+		return err
+	}
+	return b.rows(ctx, g, "postgres", raw, whatRows+"pgbench", func(ctx context.Context) (limit.Placed, error) {
+		return cluster.RawRows(ctx, b.Round/5, b.Round)
+	})
 }

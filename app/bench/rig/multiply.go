@@ -99,6 +99,17 @@ func (r *Rig) Multiply(ctx context.Context, from string, times int) (string, err
 	return to, nil
 }
 
+// ordersIn counts the orders in a data directory.
+func ordersIn(ctx context.Context, data string) (n int, err error) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "orders.db"))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = db.QueryRowContext(ctx, "SELECT count(*) FROM orders").Scan(&n)
+	return n, err
+}
+
 func multiply(ctx context.Context, file, base string, tables []copied, times int) (err error) {
 	dsn := (&url.URL{Scheme: "file", Opaque: file, RawQuery: url.Values{
 		"_pragma": {"synchronous(OFF)", "journal_mode(OFF)", "cache_size(-524288)"},

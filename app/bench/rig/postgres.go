@@ -177,6 +177,20 @@ func (p *Postgres) RawOrders(ctx context.Context, during time.Duration) (float64
 	return strconv.ParseFloat(found[1], 64)
 }
 
+// RawRows has the rows that orders left in a shop's database, which does not run,
+// written by the least that can, over as many connections as raw orders.
+func (p *Postgres) RawRows(ctx context.Context, warm, during time.Duration) (limit.Placed, error) {
+	asked := limit.Rows{Callers: RawClients, Warm: warm, For: during, Files: rowsOf(func(file string) string { return strings.TrimSuffix(file, ".db") })}
+	counted, err := p.run(ctx, "", "psql", append([]string{"-At", "-c", "SELECT count(*) FROM orders.orders"}, p.client("stoa")...)...)
+	if err != nil {
+		return limit.Placed{}, err
+	}
+	if asked.Records, err = strconv.Atoi(strings.TrimSpace(counted.Output)); err != nil {
+		return limit.Placed{}, err
+	}
+	return p.rig.figure(ctx, "rows", p.URL, asked)
+}
+
 // FillPostgres makes a shop on the cluster: an admin and the made catalogue of n
 // products. It gives the directory of what is not in the database.
 func (r *Rig) FillPostgres(ctx context.Context, p *Postgres, n int) (string, error) {

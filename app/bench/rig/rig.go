@@ -95,17 +95,49 @@ func (r *Rig) limit(dir, kind, of string) (*Limit, error) {
 
 // RawOrders puts the raw limit of orders on SQLite to it.
 func (r *Rig) RawOrders(ctx context.Context, o limit.Orders) (limit.Placed, error) {
-	var placed limit.Placed
 	dir, err := r.Fresh("raw")
 	if err != nil {
-		return placed, err
+		return limit.Placed{}, err
 	}
-	defer os.RemoveAll(dir)
-	asked, err := json.Marshal(o)
+	placed, err := r.figure(ctx, "orders", dir, o)
+	return placed, errors.Join(err, os.RemoveAll(dir))
+}
+
+// RawRows has the rows that orders left in a data directory, whose shop does not
+// run, written by the least that can.
+func (r *Rig) RawRows(ctx context.Context, data string, callers int, warm, during time.Duration) (limit.Placed, error) {
+	dir, err := r.Fresh("raw")
+	if err != nil {
+		return limit.Placed{}, err
+	}
+	asked := limit.Rows{Callers: callers, Warm: warm, For: during, Files: rowsOf(func(file string) string { return filepath.Join(data, file) })}
+	if asked.Records, err = ordersIn(ctx, data); err != nil {
+		return limit.Placed{}, err
+	}
+	placed, err := r.figure(ctx, "rows", dir, asked)
+	return placed, errors.Join(err, os.RemoveAll(dir))
+}
+
+// rowsOf gives the tables that grow with orders, by what their file is called.
+func rowsOf(name func(file string) string) []limit.RowsOf {
+	var all []limit.RowsOf
+	for file, tables := range grown {
+		of := limit.RowsOf{Path: name(file)}
+		for _, t := range tables {
+			of.Tables = append(of.Tables, limit.RowsTable{Name: t.table, Where: t.rows})
+		}
+		all = append(all, of)
+	}
+	return all
+}
+
+// figure runs a limit that ends by itself.
+func (r *Rig) figure(ctx context.Context, name, where string, asked any) (placed limit.Placed, err error) {
+	text, err := json.Marshal(asked)
 	if err != nil {
 		return placed, err
 	}
-	done, err := run(ctx, r.Clock, attributes(), "", r.Self, "limit", "orders", dir, string(asked))
+	done, err := run(ctx, r.Clock, attributes(), "", r.Self, "limit", name, where, string(text))
 	if err != nil {
 		return placed, err
 	}

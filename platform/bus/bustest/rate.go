@@ -16,11 +16,17 @@ import (
 // batch is how many events are added or taken at once, as the relay does.
 const batch = 256
 
-// pileUp is a module in whose outbox b.N events wait, four of each aggregate.
-func pileUp(b *testing.B, to bus.Bus) *module {
+// sentBefore fills an outbox with events that were sent, two of each aggregate.
+var sentBefore = db.NewStatementFor(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+	INSERT INTO outbox (event_id, type, aggregate, event, added_at, sent_at)
+	SELECT 'before-' || i, '`+happened+`', 'before-' || i / 2, printf('%600s', '{}'), i, i FROM n`,
+	`INSERT INTO outbox (event_id, type, aggregate, event, added_at, sent_at)
+	SELECT 'before-' || i, '`+happened+`', 'before-' || i / 2, lpad('{}', 600), i, i FROM generate_series(1, $1::bigint) AS i`)
+
+// pileUp has b.N events wait in a module's outbox, four of each aggregate.
+func (m *module) pileUp(b *testing.B) {
 	b.Helper()
 	const each = 4
-	m := newModule(b, "from", to)
 	for n := 0; n < b.N; n += batch {
 		require.NoError(b, m.db.Write(b.Context(), func(ctx context.Context, tx *db.Tx) error {
 			for i := n; i < min(n+batch, b.N); i++ {
@@ -31,14 +37,20 @@ func pileUp(b *testing.B, to bus.Bus) *module {
 			return nil
 		}))
 	}
-	return m
 }
 
 // RelayRate measures how many events a second a relay hands over that have piled
-// up, until they are marked sent.
-func RelayRate(b *testing.B, to bus.Bus) {
+// up, until they are marked sent; behind them are so many that were sent before.
+func RelayRate(b *testing.B, to bus.Bus, sent int64) {
 	all := &counting{Bus: to, left: b.N, none: make(chan struct{})}
-	m := pileUp(b, all)
+	m := newModule(b, "from", all)
+	if sent > 0 {
+		require.NoError(b, m.db.Write(b.Context(), func(ctx context.Context, tx *db.Tx) error {
+			_, err := sentBefore.Exec(ctx, tx, sent)
+			return err
+		}))
+	}
+	m.pileUp(b)
 	b.ResetTimer()
 	stop := m.relay()
 	select {
@@ -79,7 +91,8 @@ var (
 // publish them, mark them sent. Nothing is looked into, no order is kept, and
 // nobody else may do the same.
 func RawRelayRate(b *testing.B, publish func(ctx context.Context, ids, texts []string) error) {
-	m := pileUp(b, bus.NewInProcess())
+	m := newModule(b, "from", bus.NewInProcess())
+	m.pileUp(b)
 	b.ResetTimer()
 	for left := b.N; left > 0; {
 		ids, texts, last, err := rawRead(b.Context(), m.db)

@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"database/sql"
+	"regexp"
+	"strconv"
 )
 
 // Statement is SQL with $1, $2 … for its arguments, prepared once on each
@@ -10,11 +12,27 @@ import (
 type Statement struct{ sqlite, postgres string }
 
 // NewStatement declares a statement that every kind of database understands.
-func NewStatement(query string) *Statement { return &Statement{query, query} }
+func NewStatement(query string) *Statement { return NewStatementFor(query, query) }
 
 // NewStatementFor declares a statement that has to be said differently to each
 // kind of database. The arguments are the same.
-func NewStatementFor(sqlite, postgres string) *Statement { return &Statement{sqlite, postgres} }
+func NewStatementFor(sqlite, postgres string) *Statement {
+	return &Statement{unnamed(sqlite), postgres}
+}
+
+var argument = regexp.MustCompile(`\$[0-9]+`)
+
+// unnamed gives a statement of SQLite's in which each argument stands once and in
+// its order without their names: of one that has a name the driver asks for that,
+// and looks for it, every time.
+func unnamed(query string) string {
+	for i, name := range argument.FindAllString(query, -1) {
+		if name != "$"+strconv.Itoa(i+1) {
+			return query
+		}
+	}
+	return argument.ReplaceAllString(query, "?")
+}
 
 // Exec runs a statement that gives no rows.
 func (s *Statement) Exec(ctx context.Context, c Conn, args ...any) (sql.Result, error) {

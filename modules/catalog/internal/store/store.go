@@ -128,9 +128,9 @@ type bulk struct {
 }
 
 const (
-	// maxBulk is how many arguments one statement of SQLite takes at most: it
-	// finds the name of each by looking through those before it.
-	maxBulk = 128
+	// maxBulk is how many arguments one statement of SQLite takes at most: its
+	// driver finds each by looking through those before it.
+	maxBulk = 256
 	// maxRows is how many rows one statement of PostgreSQL takes at most.
 	maxRows = 4096
 )

@@ -300,7 +300,7 @@ func (w *groupWriter) prepared(ctx context.Context, s *Statement) (prepared, err
 	if p, ok := w.statements[s]; ok {
 		return p, nil
 	}
-	p, err := w.conn.Conn.PrepareContext(ctx, s.sqlite)
+	p, err := w.conn.Conn.PrepareContext(ctx, s.forSQLite())
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func (s *snapshot) prepared(ctx context.Context, st *Statement) (prepared, error
 		return s.Tx.Tx.StmtContext(ctx, p.(*sql.Stmt)), nil
 	}
 	s.unknown = append(s.unknown, st)
-	return s.Tx.Tx.PrepareContext(ctx, st.sqlite)
+	return s.Tx.Tx.PrepareContext(ctx, st.forSQLite())
 }
 
 type mode bool
@@ -203,7 +203,7 @@ func (r *readers) prepared(ctx context.Context, s *Statement) (prepared, error) 
 	if p, ok := r.statements.Load(s); ok {
 		return p.(*sql.Stmt), nil
 	}
-	p, err := r.DB.DB.PrepareContext(ctx, s.sqlite)
+	p, err := r.DB.DB.PrepareContext(ctx, s.forSQLite())
 	if err != nil {
 		return nil, err
 	}

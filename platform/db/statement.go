@@ -16,22 +16,20 @@ func NewStatement(query string) *Statement { return NewStatementFor(query, query
 
 // NewStatementFor declares a statement that has to be said differently to each
 // kind of database. The arguments are the same.
-func NewStatementFor(sqlite, postgres string) *Statement {
-	return &Statement{unnamed(sqlite), postgres}
-}
+func NewStatementFor(sqlite, postgres string) *Statement { return &Statement{sqlite, postgres} }
 
 var argument = regexp.MustCompile(`\$[0-9]+`)
 
-// unnamed gives a statement of SQLite's in which each argument stands once and in
-// its order without their names: of one that has a name the driver asks for that,
-// and looks for it, every time.
-func unnamed(query string) string {
-	for i, name := range argument.FindAllString(query, -1) {
+// forSQLite gives the text that is prepared. Where each argument stands once and
+// in its order they have no names: of one that has, the driver asks for the name
+// and looks for it every time.
+func (s *Statement) forSQLite() string {
+	for i, name := range argument.FindAllString(s.sqlite, -1) {
 		if name != "$"+strconv.Itoa(i+1) {
-			return query
+			return s.sqlite
 		}
 	}
-	return argument.ReplaceAllString(query, "?")
+	return argument.ReplaceAllString(s.sqlite, "?")
 }
 
 // Exec runs a statement that gives no rows.

@@ -224,7 +224,7 @@ var libraries = []library{
 	{"huma", "github.com/danielgtaylor/huma", either(inPlatform("web"), inLayer("rest")), "Huma lives in platform/web and rest packages"},
 	{"bun", "github.com/uptrace/bun", either(inPlatform("db", "outbox"), inLayer("store")), "bun lives in platform/db, platform/outbox and stores"},
 	{"sqlite", "modernc.org/sqlite", either(inPlatform("db"), isBench), "the SQLite driver lives in platform/db"},
-	{"pgx", "github.com/jackc/pgx", inPlatform("db"), "the PostgreSQL driver lives in platform/db"},
+	{"pgx", "github.com/jackc/pgx", either(inPlatform("db"), isBench), "the PostgreSQL driver lives in platform/db"},
 	{"nats", "github.com/nats-io/", inPlatform("broker", "bus", "rpc", "directory"), "NATS lives in platform/broker, platform/bus, platform/rpc and platform/directory"},
 	{"koanf", "github.com/knadh/koanf", inPlatform("config"), "koanf lives in platform/config"},
 }

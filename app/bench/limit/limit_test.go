@@ -14,10 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"stoa/app/bench/limit"
 	"stoa/platform/clock"
+	"stoa/platform/db/dbtest"
 )
 
 func TestRawOrdersAreCounted(t *testing.T) {
@@ -60,6 +62,28 @@ func TestRowsAreWrittenOnceEachUntilThereAreNoMore(t *testing.T) {
 	require.NoError(t, made.QueryRowContext(t.Context(), `SELECT count(*) FROM sqlite_master WHERE name = 'a_n'`).Scan(&indexes))
 	require.Equal(t, 1, indexes)
 	require.NoError(t, made.Close())
+}
+
+func TestRowsAreWrittenOnPostgreSQLAndGoneAfterwards(t *testing.T) {
+	t.Parallel()
+	url := dbtest.Postgres(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
+	_, err = conn.Exec(t.Context(), `CREATE SCHEMA shop; CREATE TABLE shop.a (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n BIGINT NOT NULL UNIQUE);
+		INSERT INTO shop.a (n) SELECT * FROM generate_series(1, 300)`)
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.NoError(t, limit.WriteRowsPostgres(t.Context(), clock.System(), url, limit.Rows{
+		Callers: 3, For: time.Minute, Records: 50,
+		Files: []limit.RowsOf{{Path: "shop", Tables: []limit.RowsTable{{Name: "a", Where: "n > 100"}}}},
+	}, &out))
+	var written limit.Placed
+	require.NoError(t, json.Unmarshal(out.Bytes(), &written))
+	require.Positive(t, written.PerSecond)
+	var left int
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_namespace WHERE nspname = 'raw_shop'`).Scan(&left))
+	require.Zero(t, left)
 }
 
 func TestTheBareHandlerAnswersTheBytesOfItsFiles(t *testing.T) {

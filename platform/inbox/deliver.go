@@ -36,10 +36,9 @@ type arrival struct {
 	event bus.Event
 	text  string
 
-	// first says that it has its key's turn: its handler is called as soon as the
-	// event is known to be new and to follow on nothing that is open, and has its
-	// effect once the event is stored.
-	first  bool
+	// Of one that has its key's turn the handler is called as soon as the event is
+	// known to be new and to follow on nothing that is open, and has its effect
+	// once the event is stored.
 	called bool
 	waits  bool // for what is before it
 	stored chan bool
@@ -112,20 +111,18 @@ func (i *Inbox) store(ctx context.Context, list []*arrival) error {
 
 // turnsFor takes turns for the first of each key, where they are free.
 func (i *Inbox) turnsFor(list []*arrival) (first, later []*arrival) {
-	asked := map[key]bool{}
+	refused := map[key]bool{}
 	for _, a := range list {
-		k := a.key()
-		// Of a key that was not free the next must not be had either.
-		if refused, known := asked[k]; !known || !refused {
-			a.first = i.turns.take(k)
-			asked[k] = !a.first
+		// Of a key whose first had to wait, the next must not be had before it.
+		if k := a.key(); !refused[k] {
+			if i.turns.take(k) {
+				a.stored = make(chan bool, 1)
+				first = append(first, a)
+				continue
+			}
+			refused[k] = true
 		}
-		if a.first {
-			a.stored = make(chan bool, 1)
-			first = append(first, a)
-		} else {
-			later = append(later, a)
-		}
+		later = append(later, a)
 	}
 	return first, later
 }
@@ -169,7 +166,7 @@ func (i *Inbox) callFirst(ctx context.Context, a *arrival) {
 	ctx = telemetry.WithTraceParent(ctx, a.event.TraceParent)
 	effect, err := i.call(ctx, a.handler, a.event)
 	if !<-a.stored {
-		i.leave(a.delivery, false)
+		i.leave(a.delivery, a.waits)
 		return
 	}
 	i.leases.hold(a.position)

@@ -60,10 +60,14 @@ func (t *taken) postpone(at time.Time) {
 	t.at = at
 }
 
-func (t *taken) markedUpTo(position int64) {
+// markedUpTo says that a mark is committed. What the bus has taken since is to be
+// marked at a time.
+func (t *taken) markedUpTo(position int64, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.marked = max(t.marked, position)
+	if position > t.marked {
+		t.marked, t.at = position, at
+	}
 }
 
 // markAlong marks what the bus has taken in a transaction of others.
@@ -76,7 +80,7 @@ func (o *Outbox) markAlong(ctx context.Context, tx *db.Tx) error {
 }
 
 func (o *Outbox) mark(ctx context.Context, tx *db.Tx, position int64) error {
-	tx.AfterCommit(func() { o.taken.markedUpTo(position) })
+	tx.AfterCommit(func() { o.taken.markedUpTo(position, o.clock.Now().Add(markWithin)) })
 	return sent.Later(ctx, tx, db.NewTime(o.clock.Now()), position)
 }
 

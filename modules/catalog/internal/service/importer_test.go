@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -545,45 +544,4 @@ func TestMemoryStaysFlat(t *testing.T) {
 	require.EqualValues(t, 8000, i.ProductsCreated)
 	require.NotZero(t, late)
 	require.Less(t, int64(late)-int64(early), int64(4<<20), "from %d to %d bytes", early, late)
-}
-
-// Batches grow where nobody waits for them, and are small where somebody does.
-func TestAnImportMakesWayForOthersWhoWrite(t *testing.T) {
-	t.Parallel()
-	largest := func(t *testing.T, busy bool) (most int64) {
-		s := openImporting(t)
-		_, err := s.ImportFile(t.Context(), strings.NewReader(manyProducts(1)), "one.csv", csvFile, func(service.Import) {})
-		require.NoError(t, err)
-		var writing sync.WaitGroup
-		ended := make(chan struct{})
-		for range 4 {
-			writing.Go(func() {
-				for busy {
-					select {
-					case <-ended:
-						return
-					default:
-					}
-					if _, err := s.Adjust(t.Context(), "p-0-s", 1, "found"); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-			})
-		}
-		var last int64
-		i, err := s.ImportFile(t.Context(), strings.NewReader(manyProducts(3000)), "x.csv", csvFile, func(i service.Import) {
-			done := i.ProductsCreated + i.ProductsUpdated + i.ProductsUnchanged
-			most, last = max(most, done-last), done
-		})
-		close(ended)
-		writing.Wait()
-		require.NoError(t, err)
-		require.Equal(t, "succeeded", i.Status)
-		return most
-	}
-	require.Greater(t, largest(t, false), int64(1000))
-	if dbtest.Dialect() == db.SQLite { // on PostgreSQL nobody waits
-		require.LessOrEqual(t, largest(t, true), int64(400))
-	}
 }

@@ -86,9 +86,25 @@ const sourcePrefix = "/stoa/"
 func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(envelope{
 		SpecVersion: "1.0", ID: e.ID, Source: sourcePrefix + e.Source, Type: e.Type, Subject: e.Subject,
-		Time: e.Time, Sequence: fmt.Sprintf("%020d", e.Sequence), TraceParent: e.TraceParent,
+		Time: e.Time, Sequence: fmt.Sprintf("%0*d", SequenceDigits, e.Sequence), TraceParent: e.TraceParent,
 		DataContentType: "application/json", Data: e.Data,
 	})
+}
+
+// SequenceDigits is how many digits the sequence has in the envelope.
+const SequenceDigits = 20
+
+// Around gives what MarshalJSON writes before and after the digits of the
+// sequence: for who leaves it to the database to count.
+func (e Event) Around() (before, after []byte, err error) {
+	whole, err := e.MarshalJSON()
+	if err != nil {
+		return nil, nil, err
+	}
+	// No text before it can hold this: its quotes would be escaped.
+	name := []byte(`"sequence":"`)
+	at := bytes.Index(whole, name) + len(name)
+	return whole[:at], whole[at+SequenceDigits:], nil
 }
 
 // UnmarshalJSON reads the CloudEvents envelope; called itself, for less as well.

@@ -119,7 +119,8 @@ func (d *DB) Snapshot(ctx context.Context, fn func(ctx context.Context, c Conn) 
 // network, no waiting, no second Write. It is handed a context of its own:
 // that of the caller, without its end, because a statement that is cancelled
 // would take the other callers' changes with it, and a commit that is cancelled
-// would leave nobody knowing. It may be run more than once.
+// would leave nobody knowing. It may be run more than once, and is where it fails
+// with ErrOutdated.
 //
 // Errors: ErrUnavailable when the database cannot write now; the context's
 // error when it ended before fn began.
@@ -127,8 +128,21 @@ func (d *DB) Write(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 	if inside, ok := ctx.Value(insideWrite{d.engine}).(bool); ok && inside {
 		return fmt.Errorf("%s: %w", d.name, ErrNestedWrite)
 	}
-	return d.write(ctx, fn)
+	for try := 1; ; try++ {
+		err := d.write(ctx, fn)
+		if try == outdatedTries || !errors.Is(err, ErrOutdated) {
+			return err
+		}
+	}
 }
+
+// ErrOutdated says that what the function of a Write went by is no longer so: it
+// was read before, or remembered, and somebody else has changed it since. Its
+// caller meets it only where others were quicker again and again.
+var ErrOutdated = errors.New("db: somebody else has changed it since it was read")
+
+// outdatedTries is how often a function is run that others keep being quicker than.
+const outdatedTries = 5
 
 // Exclusive runs fn while nobody else, in this process or another, runs one of the
 // same name on this module's database; it waits until it may. fn's context ends where that can no

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -159,4 +160,32 @@ func TestThoseWhoMeetOneThatFailsAreWrittenAllTheSame(t *testing.T) {
 	}
 	require.Len(t, strings.Fields(names(t, d)), 200)
 	require.NotContains(t, names(t, d), "never")
+}
+
+func TestWhoWentByWhatIsNoLongerSoIsRunAgain(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	var runs, committed int
+	write := func(succeeds int) error {
+		runs, committed = 0, 0
+		return d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			runs++
+			tx.AfterCommit(func() { committed++ })
+			if err := add(fmt.Sprint("run ", runs, " of ", succeeds))(ctx, tx); err != nil {
+				return err
+			}
+			if runs == succeeds {
+				return nil
+			}
+			return rename.LaterOr(ctx, tx, fmt.Errorf("%w: it has another name", db.ErrOutdated), "nobody", "x")
+		})
+	}
+	require.NoError(t, write(3))
+	require.Equal(t, []int{3, 1}, []int{runs, committed})
+	require.Equal(t, "run 3 of 3", names(t, d), "nothing stays of those before")
+	err := write(0)
+	require.ErrorIs(t, err, db.ErrOutdated)
+	require.ErrorContains(t, err, "it has another name")
+	require.Equal(t, []int{5, 0}, []int{runs, committed})
+	require.Equal(t, "run 3 of 3", names(t, d))
 }

@@ -135,7 +135,7 @@ func skusOf(c store.Cart) []string {
 // changeCart changes an open cart and gives it as it is then.
 func (s *Service) changeCart(ctx context.Context, r CartItem, fn func(ctx context.Context, tx *db.Tx, cart store.Cart, now db.Time) error) (orders.Cart, error) {
 	var cart store.Cart
-	err := s.transact(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		// However many change it at once, each has its turn.
 		if err := tx.Lock(ctx, "cart/"+r.CartID); err != nil {
 			return err

@@ -21,6 +21,10 @@ type checkout struct {
 	Total  money.Money    `json:"total"`
 	Method string         `json:"method"`
 	Token  string         `json:"token"`
+
+	// last is the order as this checkout last wrote it; nil where that is not
+	// known, as in a process that has taken the checkout over.
+	last *store.Order
 }
 
 // newCheckout gives what carries orders from placed to confirmed or rejected:
@@ -50,15 +54,15 @@ func (s *Service) reserveStock(ctx context.Context, id string, c *checkout) (db.
 	if err != nil {
 		return nil, err
 	}
-	return s.happened(id, stockReserved{ExpiresAt: r.ExpiresAt.UTC()}), nil
+	return s.happened(id, c, stockReserved{ExpiresAt: r.ExpiresAt.UTC()}), nil
 }
 
-func (s *Service) releaseStock(ctx context.Context, id string, _ *checkout) (db.Effect, error) {
+func (s *Service) releaseStock(ctx context.Context, id string, c *checkout) (db.Effect, error) {
 	r, err := s.Catalog.Release(ctx, catalog.ReleaseRequest{OrderID: id})
 	if err != nil || len(r.Items) == 0 {
 		return nil, err
 	}
-	return s.happened(id, stockReleased{Returned: r.Returned}), nil
+	return s.happened(id, c, stockReleased{Returned: r.Returned}), nil
 }
 
 func (s *Service) authorizePayment(ctx context.Context, id string, c *checkout) (db.Effect, error) {
@@ -66,15 +70,15 @@ func (s *Service) authorizePayment(ctx context.Context, id string, c *checkout) 
 	if err != nil {
 		return nil, err
 	}
-	return s.happened(id, paymentAuthorized{Amount: p.Authorized}), nil
+	return s.happened(id, c, paymentAuthorized{Amount: p.Authorized}), nil
 }
 
-func (s *Service) cancelPayment(ctx context.Context, id string, _ *checkout) (db.Effect, error) {
+func (s *Service) cancelPayment(ctx context.Context, id string, c *checkout) (db.Effect, error) {
 	p, err := s.Payments.Cancel(ctx, payments.CancelRequest{OrderID: id})
 	if err != nil {
 		return nil, err
 	}
-	return s.happened(id, givenBack(p)...), nil
+	return s.happened(id, c, givenBack(p)...), nil
 }
 
 // givenBack gives the facts of money that went back.
@@ -89,29 +93,29 @@ func givenBack(p payments.Payment) []fact {
 	return facts
 }
 
-func (s *Service) commitStock(ctx context.Context, id string, _ *checkout) (db.Effect, error) {
+func (s *Service) commitStock(ctx context.Context, id string, c *checkout) (db.Effect, error) {
 	if err := s.Catalog.Commit(ctx, catalog.CommitRequest{OrderID: id}); err != nil {
 		return nil, err
 	}
-	return s.happened(id, stockCommitted{}), nil
+	return s.happened(id, c, stockCommitted{}), nil
 }
 
-func (s *Service) capturePayment(ctx context.Context, id string, _ *checkout) (db.Effect, error) {
+func (s *Service) capturePayment(ctx context.Context, id string, c *checkout) (db.Effect, error) {
 	p, err := s.Payments.Capture(ctx, payments.CaptureRequest{OrderID: id})
 	if err != nil {
 		return nil, err
 	}
-	return s.happened(id, paymentCaptured{Amount: p.Captured}), nil
+	return s.happened(id, c, paymentCaptured{Amount: p.Captured}), nil
 }
 
 // happened gives the effect of what a step has just brought about, at the time
 // it is called. It abandons the checkout of an order that is not pending any
 // more: who cancelled it has told catalog and payments to give everything back,
 // and they tell this module what they gave.
-func (s *Service) happened(id string, facts ...fact) db.Effect {
+func (s *Service) happened(id string, c *checkout, facts ...fact) db.Effect {
 	at := s.Clock.Now()
 	return func(ctx context.Context, tx *db.Tx) error {
-		d, err := s.pending(ctx, tx, id)
+		d, err := s.pending(ctx, tx, id, c)
 		for _, f := range facts {
 			if err != nil {
 				return err
@@ -123,8 +127,8 @@ func (s *Service) happened(id string, facts ...fact) db.Effect {
 }
 
 // pending gives an order that is being checked out. Errors: saga.ErrAbandoned.
-func (s *Service) pending(ctx context.Context, tx *db.Tx, id string) (*draft, error) {
-	d, err := s.draft(ctx, tx, id, "")
+func (s *Service) pending(ctx context.Context, tx *db.Tx, id string, c *checkout) (*draft, error) {
+	d, err := s.draftOf(ctx, tx, id, c)
 	if err == nil && d.Status != orders.StatusPending {
 		err = saga.ErrAbandoned
 	}
@@ -133,7 +137,7 @@ func (s *Service) pending(ctx context.Context, tx *db.Tx, id string) (*draft, er
 
 // confirm ends a checkout that went well.
 func (s *Service) confirm(ctx context.Context, tx *db.Tx, id string, c *checkout) error {
-	d, err := s.pending(ctx, tx, id)
+	d, err := s.pending(ctx, tx, id, c)
 	if err != nil {
 		return err
 	}
@@ -146,7 +150,7 @@ func (s *Service) confirm(ctx context.Context, tx *db.Tx, id string, c *checkout
 // reject ends a checkout that failed, once all it took was given back. Its
 // cart is open again.
 func (s *Service) reject(ctx context.Context, tx *db.Tx, id string, c *checkout, cause *errs.Error) error {
-	d, err := s.pending(ctx, tx, id)
+	d, err := s.pending(ctx, tx, id, c)
 	if err != nil {
 		return err
 	}

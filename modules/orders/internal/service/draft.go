@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -34,9 +33,35 @@ func (s *Service) draft(ctx context.Context, tx *db.Tx, id, owner string) (*draf
 	if err != nil {
 		return nil, err
 	}
+	return s.drafted(tx, o), nil
+}
+
+// drafted gives the draft of an order that is as it is stored.
+func (s *Service) drafted(tx *db.Tx, o store.Order) *draft {
 	d := &draft{Order: o, read: o.Version}
-	tx.Set(draftKey{id}, d)
+	tx.Set(draftKey{o.ID}, d)
 	tx.BeforeCommit(func(ctx context.Context, tx *db.Tx) error { return s.write(ctx, tx, d) })
+	return d
+}
+
+// draftOf gives the draft of an order whose checkout runs here: of the order as
+// the checkout last wrote it, where it knows that. Should somebody else have
+// changed it since, the update says so, and the transaction is run again; that
+// time the order is read.
+func (s *Service) draftOf(ctx context.Context, tx *db.Tx, id string, c *checkout) (*draft, error) {
+	if d, ok := tx.Value(draftKey{id}).(*draft); ok {
+		return d, nil
+	}
+	var d *draft
+	if last := c.last; last != nil {
+		c.last, d = nil, s.drafted(tx, *last)
+	} else {
+		var err error
+		if d, err = s.draft(ctx, tx, id, ""); err != nil {
+			return nil, err
+		}
+	}
+	tx.AfterCommit(func() { c.last = &d.Order })
 	return d, nil
 }
 
@@ -98,7 +123,7 @@ func (s *Service) write(ctx context.Context, tx *db.Tx, d *draft) error {
 // and fn return.
 func (s *Service) change(ctx context.Context, id, owner string, match Match, fn func(ctx context.Context, tx *db.Tx, d *draft) error) (store.Order, error) {
 	var changed *draft
-	err := s.transact(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		if changed, err = s.draft(ctx, tx, id, owner); err != nil {
 			return err
 		}
@@ -112,17 +137,3 @@ func (s *Service) change(ctx context.Context, id, owner string, match Match, fn 
 	}
 	return changed.Order, nil
 }
-
-// transact runs a transaction, and runs it again where another process changed
-// the same at the same time.
-func (s *Service) transact(ctx context.Context, fn func(ctx context.Context, tx *db.Tx) error) (err error) {
-	for range tries {
-		if err = s.DB.Write(ctx, fn); !errors.Is(err, store.ErrStale) {
-			return err
-		}
-	}
-	return err
-}
-
-// tries is how often a transaction is run while others are quicker.
-const tries = 5

@@ -14,6 +14,9 @@ var numbers = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding
 // errNumberTaken says that an order has this number already.
 var errNumberTaken = errors.New("the order's number is taken")
 
+// numberTries is how many numbers are tried where they are taken.
+const numberTries = 5
+
 // newNumber makes what people call an order: 50 random bits as "7K3M9-QXA2B",
 // which tells nobody how many orders there are.
 func newNumber(c clock.Clock) string {

@@ -111,7 +111,7 @@ func (s *Service) placeNew(ctx context.Context, id string, r PlaceOrder) (store.
 		TaxTotal: t.tax, DiscountTotal: t.discount, Total: t.total,
 	}
 	var o store.Order
-	for range tries {
+	for range numberTries {
 		placed.Number = newNumber(s.Clock)
 		if o, err = s.writePlaced(ctx, id, r, cart, placed, address); !errors.Is(err, errNumberTaken) {
 			break
@@ -146,8 +146,9 @@ func (s *Service) writePlaced(ctx context.Context, id string, r PlaceOrder, cart
 		}); err != nil {
 			return err
 		}
+		written := o
 		return s.checkout.Start(ctx, tx, id, checkout{
-			CartID: r.CartID, Items: reserved(placed.Items), Total: placed.Total, Method: r.Method, Token: r.Token,
+			CartID: r.CartID, Items: reserved(placed.Items), Total: placed.Total, Method: r.Method, Token: r.Token, last: &written,
 		}, at.Add(s.Config.CheckoutTimeout))
 	})
 	if db.IsUnique(err) { // all else that is unique here is made of random ids

@@ -60,8 +60,8 @@ const (
 )
 
 // ErrStale says that an order or a cart was changed by somebody else after it
-// was read; what is to be changed is to be worked out anew.
-var ErrStale = errs.New(errs.Unavailable, "orders.stale", "this is being changed by somebody else")
+// was read; what is to be changed is to be worked out anew, in the same Write.
+var ErrStale = errs.New(errs.Unavailable, "orders.stale", "this is being changed by somebody else").Because(db.ErrOutdated)
 
 const orderColumns = `o.id, o.number, o.user_id, o.status, o.currency, o.items, o.subtotal, o.shipping_total, o.tax_total,
 	o.discount_total, o.total, o.stock, o.payment_status, o.captured, o.refunded, o.refund_ids, o.failure_code, o.failure_message,

@@ -16,7 +16,8 @@ func (s *Service) Authorize(ctx context.Context, r payments.AuthorizeRequest) (p
 	if err := checkAuthorize(r); err != nil {
 		return payments.Payment{}, err
 	}
-	return answer(s.with(ctx, r.OrderID, func(a *account) error {
+	isNew := func() *account { return s.unknown(r.OrderID) }
+	return answer(s.withKnown(ctx, r.OrderID, isNew, func(a *account) error {
 		switch {
 		case a.Closed:
 			return payments.ErrClosed

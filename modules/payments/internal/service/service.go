@@ -44,6 +44,7 @@ type Service struct {
 	provider provider.Provider
 	timeout  time.Duration
 	orders   *locks
+	lately   *lately
 	metrics  *metrics
 }
 
@@ -66,7 +67,7 @@ type Options struct {
 func New(o Options) *Service {
 	return &Service{
 		db: o.DB, outbox: o.Outbox, clock: o.Clock, log: o.Log,
-		provider: o.Provider, timeout: o.Timeout, orders: newLocks(), metrics: newMetrics(o.Metrics),
+		provider: o.Provider, timeout: o.Timeout, orders: newLocks(), lately: newLately(), metrics: newMetrics(o.Metrics),
 	}
 }
 
@@ -105,19 +106,38 @@ func (s *Service) GetPayment(ctx context.Context, r payments.GetPaymentRequest) 
 // start, when another instance has changed the payment before fn had called the
 // provider.
 func (s *Service) with(ctx context.Context, orderID string, fn func(a *account) error) (*account, error) {
+	return s.withKnown(ctx, orderID, func() *account { return nil }, fn)
+}
+
+// withKnown is with for who can guess what the payment is where this process
+// remembers nothing of it. What is guessed or remembered counts once fn has
+// stored something, which tells whether it was so; until then fn is called
+// again with what is read.
+func (s *Service) withKnown(ctx context.Context, orderID string, guess func() *account, fn func(a *account) error) (*account, error) {
 	release, err := s.orders.acquire(ctx, orderID)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	for {
-		a, err := s.load(ctx, orderID)
-		if err != nil {
-			return nil, err
+	a := s.lately.take(orderID)
+	if a == nil {
+		a = guess()
+	}
+	for unread := a != nil; ; unread = false {
+		if !unread {
+			if a, err = s.load(ctx, orderID); err != nil {
+				return nil, err
+			}
 		}
-		if err := fn(a); !errors.Is(err, store.ErrConflict) {
-			return a, err
+		version := a.Version
+		err := fn(a)
+		if errors.Is(err, store.ErrConflict) || unread && a.Version == version {
+			continue
 		}
+		if err == nil { // otherwise there may be more here than is stored
+			s.lately.keep(a)
+		}
+		return a, err
 	}
 }
 
@@ -125,15 +145,20 @@ func (s *Service) with(ctx context.Context, orderID string, fn func(a *account) 
 func (s *Service) load(ctx context.Context, orderID string) (*account, error) {
 	p, err := store.Load(ctx, s.db.Read(), orderID)
 	if errors.Is(err, payments.ErrPaymentNotFound) {
-		now := s.clock.Now()
-		return &account{Payment: store.Payment{Payment: payments.Payment{
-			ID: s.clock.ID(), OrderID: orderID, Status: payments.StatusNone, Provider: s.provider.Name(), CreatedAt: now, UpdatedAt: now,
-		}}}, nil
+		return s.unknown(orderID), nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &account{Payment: p}, nil
+}
+
+// unknown gives the payment of an order that nothing was done about yet.
+func (s *Service) unknown(orderID string) *account {
+	now := s.clock.Now()
+	return &account{Payment: store.Payment{Payment: payments.Payment{
+		ID: s.clock.ID(), OrderID: orderID, Status: payments.StatusNone, Provider: s.provider.Name(), CreatedAt: now, UpdatedAt: now,
+	}}}
 }
 
 // save stores what has changed. Errors: store.ErrConflict.

@@ -65,6 +65,7 @@ func (s *Service) Reserve(ctx context.Context, r catalog.ReserveRequest) (catalo
 	if err != nil {
 		return catalog.Reservation{}, fmt.Errorf("reserve stock: %w", err)
 	}
+	s.held.Set(made.OrderID, made)
 	return catalog.Reservation{OrderID: made.OrderID, Items: made.Items, ExpiresAt: made.ExpiresAt}, nil
 }
 
@@ -100,18 +101,21 @@ func (s *Service) Commit(ctx context.Context, r catalog.CommitRequest) error {
 		return errNoOrder
 	}
 	now := s.clock.Now()
+	made, known := s.held.Invalidate(r.OrderID)
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		held, ok, err := store.CommitHeld(ctx, tx, r.OrderID, now)
-		if err != nil {
-			return err
-		}
-		if ok {
-			for _, item := range held.Items {
-				if err := store.Sell(ctx, tx, item.SKU, item.Quantity); err != nil {
-					return err
-				}
+		if known {
+			known = false // where it is not so, the next run reads it
+			if err := store.CommitKnown(ctx, tx, r.OrderID, now); err != nil {
+				return err
 			}
-			return s.record(ctx, tx, store.MovementSale, held, -1)
+			return s.sell(ctx, tx, made)
+		}
+		held, ok, err := store.CommitHeld(ctx, tx, r.OrderID, now)
+		switch {
+		case err != nil:
+			return err
+		case ok:
+			return s.sell(ctx, tx, held)
 		}
 		return s.commitLate(ctx, tx, r.OrderID, now)
 	})
@@ -119,6 +123,16 @@ func (s *Service) Commit(ctx context.Context, r catalog.CommitRequest) error {
 		return fmt.Errorf("commit stock: %w", err)
 	}
 	return nil
+}
+
+// sell takes what an order held out of the stock.
+func (s *Service) sell(ctx context.Context, tx *db.Tx, r store.Reservation) error {
+	for _, item := range r.Items {
+		if err := store.Sell(ctx, tx, item.SKU, item.Quantity); err != nil {
+			return err
+		}
+	}
+	return s.record(ctx, tx, store.MovementSale, r, -1)
 }
 
 // commitLate commits what is not held: it was committed before, or has expired.

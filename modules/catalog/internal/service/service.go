@@ -11,7 +11,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/maypok86/otter/v2"
+
 	"stoa/modules/catalog"
+	"stoa/modules/catalog/internal/store"
 	"stoa/platform/clock"
 	"stoa/platform/config"
 	"stoa/platform/db"
@@ -62,12 +65,19 @@ type Service struct {
 	cfg    Config
 	shop   ShopConfig
 
-	views   *views
+	views *views
+	// held is what orders were given a moment ago and will soon be asked for: their
+	// items stay what they are; whether they are still held, the database knows.
+	held    *otter.Cache[string, store.Reservation]
 	uploads chan struct{} // wakes the importer
 	exports chan struct{} // holds one for each export that runs
 }
 
 var _ catalog.Service = (*Service)(nil)
+
+// heldSize is how many reservations are remembered: those of the checkouts that
+// are under way in a few processes.
+const heldSize = 4096
 
 // New gives the catalog on its database. Its workers are not begun: see
 // ReleaseExpired and RunImports.
@@ -79,6 +89,7 @@ func New(d Deps) *Service {
 	return &Service{
 		db: d.DB, outbox: d.Outbox, clock: d.Clock, log: d.Log, cfg: d.Config, shop: d.Shop,
 		views:   newViews(d.Clock, foreign),
+		held:    otter.Must(&otter.Options[string, store.Reservation]{MaximumSize: heldSize}),
 		uploads: make(chan struct{}, 1),
 		exports: make(chan struct{}, exportsAtOnce),
 	}

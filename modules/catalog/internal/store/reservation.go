@@ -39,6 +39,7 @@ var (
 	setReservation = db.NewStatement(`UPDATE reservations SET state = $2, returned = $3, updated_at = $4 WHERE order_id = $1`)
 	commitHeld     = db.NewStatement(`UPDATE reservations SET state = 'committed', updated_at = $2
 		WHERE order_id = $1 AND state = 'held' RETURNING order_id, state, items, returned, expires_at`)
+	commitKnown = db.NewStatement(`UPDATE reservations SET state = 'committed', updated_at = $2 WHERE order_id = $1 AND state = 'held'`)
 	// commitExpired takes an order's row from expired to committed; its items are
 	// then to be taken from what is available.
 	commitExpired = db.NewStatement(`UPDATE reservations SET state = 'committed', updated_at = $2
@@ -91,6 +92,12 @@ func SetReservation(ctx context.Context, tx *db.Tx, r Reservation, now time.Time
 // CommitHeld turns what an order holds into what it has; false where it holds nothing.
 func CommitHeld(ctx context.Context, tx *db.Tx, orderID string, now time.Time) (Reservation, bool, error) {
 	return scanReservation(commitHeld.QueryRow(ctx, tx, orderID, db.NewTime(now)))
+}
+
+// CommitKnown is CommitHeld for who knows what the order holds. Errors, here or
+// later in the transaction: db.ErrOutdated where it does not hold that any more.
+func CommitKnown(ctx context.Context, tx *db.Tx, orderID string, now time.Time) error {
+	return commitKnown.LaterOr(ctx, tx, db.ErrOutdated, orderID, db.NewTime(now))
 }
 
 // CommitExpired turns what an order held until it expired into what it has;

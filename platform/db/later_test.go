@@ -189,3 +189,23 @@ func TestWhoWentByWhatIsNoLongerSoIsRunAgain(t *testing.T) {
 	require.Equal(t, []int{5, 0}, []int{runs, committed})
 	require.Equal(t, "run 3 of 3", names(t, d))
 }
+
+func TestRowsOfSeveralStatementsMayBeAskedForBeforeAnyIsScanned(t *testing.T) {
+	t.Parallel()
+	d := openPostgres(t)
+	two := db.NewStatementFor("", `SELECT 1::bigint, 'one'`)
+	three := db.NewStatementFor("", `SELECT ARRAY['a', 'b'], 2::bigint, true`)
+	require.NoError(t, d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		first, second := two.QueryRow(ctx, tx), three.QueryRow(ctx, tx)
+		var (
+			n, m  int64
+			text  string
+			texts []string
+			truth bool
+		)
+		require.NoError(t, first.Scan(&n, &text))
+		require.NoError(t, second.Scan(&texts, &m, &truth))
+		require.Equal(t, []any{int64(1), "one", []string{"a", "b"}, int64(2), true}, []any{n, text, texts, m, truth})
+		return nil
+	}))
+}

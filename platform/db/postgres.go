@@ -52,11 +52,13 @@ func OpenPostgres(ctx context.Context, name, url string, o Options) (*DB, error)
 }
 
 func (o Options) forPostgres() Options {
+	// Where the server is on this machine more have it make more plans and find less
+	// to do together: with twice as many writers an order cost as much or more.
 	several := 2 * max(2, runtime.GOMAXPROCS(0))
 	for _, d := range []struct {
 		of    *int
 		value int
-	}{{&o.Readers, several}, {&o.Writers, 2 * several}} {
+	}{{&o.Readers, several}, {&o.Writers, several}} {
 		if *d.of == 0 {
 			*d.of = d.value
 		}

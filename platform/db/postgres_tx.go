@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -95,7 +96,7 @@ func (a *pgAsk) read(results pgx.BatchResults) error {
 		return a.said(err)
 	}
 	if rows.Next() {
-		a.types = rows.FieldDescriptions()
+		a.types = slices.Clone(rows.FieldDescriptions()) // the next statement has the same space
 		a.row = make([][]byte, len(a.types))
 		for i, value := range rows.RawValues() {
 			if value != nil {

@@ -1,11 +1,8 @@
 package outbox
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"stoa/platform/bus"
@@ -18,38 +15,40 @@ import (
 const publishWithin = 15 * time.Second
 
 // Several processes may relay from one outbox on PostgreSQL. Aggregates are dealt
-// out to 64 parts by their names; who relays takes hold of the parts that it has
-// seen events of, leaves those that another has, and reads again: what the other
-// has published meanwhile is marked by then. Of one aggregate events are
-// committed in the order of their positions, because each waits for the row that
-// counts them; of different ones in any, so nothing is taken for sent because
-// something after it was.
+// out to 64 parts by their names; who relays takes hold of the parts that it sees
+// events of, leaves those that another has, and then reads: what the other has
+// published before is marked by then. Of one aggregate events are committed in
+// the order of their positions, because each waits for the row that counts them;
+// of different ones in any, so nothing is taken for sent because something after
+// it was.
+//
+// Both go to the server together. What the first found is kept there for the
+// second, in settings that end with the transaction.
 var (
-	waiting = db.NewStatementFor("", `SELECT position, hashtext(aggregate) & 63 FROM outbox WHERE sent_at IS NULL ORDER BY position LIMIT $1`)
-	hold    = db.NewStatementFor("", `SELECT part FROM unnest($2::int[]) AS part WHERE pg_try_advisory_xact_lock(hashtext($1), part)`)
-	held    = db.NewStatementFor("", `SELECT position, event FROM outbox WHERE sent_at IS NULL AND position <= $1
-		AND hashtext(aggregate) & 63 = ANY($2::int[]) ORDER BY position LIMIT $3`)
+	hold = db.NewStatementFor("", `SELECT count(*), count(*) FILTER (WHERE mine),
+			set_config('stoa.relay_parts', coalesce(array_agg(part) FILTER (WHERE mine), '{}')::text, true),
+			set_config('stoa.relay_last', coalesce(max(last), 0)::text, true)
+		FROM (SELECT part, max(position) AS last, pg_try_advisory_xact_lock(hashtext($1), part) AS mine
+			FROM (SELECT position, hashtext(aggregate) & 63 AS part FROM outbox WHERE sent_at IS NULL ORDER BY position LIMIT $2) AS waiting
+			GROUP BY part) AS parts`)
+	held = db.NewStatementFor("", `SELECT coalesce(array_agg(position ORDER BY position), '{}'), coalesce(array_agg(event ORDER BY position), '{}')
+		FROM (SELECT position, event FROM outbox
+			WHERE sent_at IS NULL AND position <= CAST(current_setting('stoa.relay_last') AS bigint)
+				AND hashtext(aggregate) & 63 = ANY(CAST(current_setting('stoa.relay_parts') AS int[]))
+			ORDER BY position LIMIT $1) AS mine`)
 	sentThese = db.NewStatementFor("", `UPDATE outbox SET sent_at = $1 WHERE position = ANY($2::bigint[])`)
 )
 
 func (o *Outbox) relayShared(ctx context.Context) (n int, others bool, err error) {
-	last, parts, err := o.waiting(ctx)
-	if err != nil || len(parts) == 0 {
-		return 0, false, err
-	}
 	// The transaction is open while the bus takes the events: its locks are what
 	// keeps other processes from publishing the same, and they end with whoever dies.
-	err = o.db.Write(ctx, func(inner context.Context, tx *db.Tx) error {
-		n, others = 0, false
-		mine, err := o.hold(inner, tx, parts)
-		if err != nil {
-			return err
-		}
-		if others = len(mine) < len(parts); len(mine) == 0 {
-			return nil
-		}
-		positions, events, err := o.held(inner, tx, last, mine)
-		if err != nil || len(events) == 0 {
+	err = o.db.Write(ctx, func(inner context.Context, tx *db.Tx) (err error) {
+		var (
+			positions []int64
+			events    []bus.Event
+		)
+		n = 0
+		if positions, events, others, err = o.held(inner, tx); err != nil || len(events) == 0 {
 			return err
 		}
 		limited, cancel := clock.WithDeadline(ctx, o.clock, o.clock.Now().Add(publishWithin))
@@ -70,59 +69,25 @@ func (o *Outbox) relayShared(ctx context.Context) (n int, others bool, err error
 	return n, others, nil
 }
 
-// waiting gives the parts that have events, and the last position it looked at.
-func (o *Outbox) waiting(ctx context.Context) (last int64, parts []int32, err error) {
-	rows, err := waiting.Query(ctx, o.db.Read(), batchSize)
-	if err != nil {
-		return 0, nil, err
+// held takes hold of events and gives them; others tells whether another process
+// has hold of some.
+func (o *Outbox) held(ctx context.Context, tx *db.Tx) (positions []int64, events []bus.Event, others bool, err error) {
+	taken, read := hold.QueryRow(ctx, tx, o.module+"/outbox", batchSize), held.QueryRow(ctx, tx, batchSize)
+	var (
+		parts, mine int
+		texts       []string
+	)
+	if err := taken.Scan(&parts, &mine, nil, nil); err != nil {
+		return nil, nil, false, err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var part int32
-		if err := rows.Scan(&last, &part); err != nil {
-			return 0, nil, err
+	if err := read.Scan(&positions, &texts); err != nil {
+		return nil, nil, false, err
+	}
+	events = make([]bus.Event, len(texts))
+	for i, text := range texts {
+		if err := events[i].UnmarshalJSON([]byte(text)); err != nil {
+			return nil, nil, false, fmt.Errorf("event %d in the outbox: %w", positions[i], err)
 		}
-		parts = append(parts, part)
 	}
-	slices.SortFunc(parts, cmp.Compare[int32])
-	return last, slices.Compact(parts), rows.Err()
-}
-
-func (o *Outbox) hold(ctx context.Context, tx *db.Tx, parts []int32) (mine []int32, err error) {
-	rows, err := hold.Query(ctx, tx, o.module+"/outbox", parts)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var part int32
-		if err := rows.Scan(&part); err != nil {
-			return nil, err
-		}
-		mine = append(mine, part)
-	}
-	return mine, rows.Err()
-}
-
-func (o *Outbox) held(ctx context.Context, tx *db.Tx, last int64, parts []int32) (positions []int64, events []bus.Event, err error) {
-	rows, err := held.Query(ctx, tx, last, parts, batchSize)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var (
-			position int64
-			text     string
-			e        bus.Event
-		)
-		if err := rows.Scan(&position, &text); err != nil {
-			return nil, nil, err
-		}
-		if err := e.UnmarshalJSON([]byte(text)); err != nil {
-			return nil, nil, fmt.Errorf("event %d in the outbox: %w", position, err)
-		}
-		positions, events = append(positions, position), append(events, e)
-	}
-	return positions, events, rows.Err()
+	return positions, events, mine < parts, nil
 }

@@ -75,7 +75,7 @@ func TestRowsAreWrittenOnPostgreSQLAndGoneAfterwards(t *testing.T) {
 	require.NoError(t, err)
 	var out bytes.Buffer
 	require.NoError(t, limit.WriteRowsPostgres(t.Context(), clock.System(), url, limit.Rows{
-		Callers: 3, For: time.Minute, Records: 50,
+		Callers: 3, For: time.Minute, Records: 50, Steps: 3,
 		Files: []limit.RowsOf{{Path: "shop", Tables: []limit.RowsTable{{Name: "a", Where: "n > 100"}}}},
 	}, &out))
 	var written limit.Placed

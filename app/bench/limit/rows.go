@@ -23,6 +23,9 @@ type Rows struct {
 	// every table. A record is written file by file.
 	Records int
 	Files   []RowsOf
+	// Steps is in how many transactions each file's part of a record is written on
+	// PostgreSQL, one after another; 0 is one.
+	Steps int
 }
 
 // RowsOf are tables of a SQLite file.

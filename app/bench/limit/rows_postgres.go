@@ -17,7 +17,7 @@ import (
 // WriteRowsPostgres is WriteRows on PostgreSQL: Path of each of the files is the
 // name of a schema in the database at a URL, and every caller has a connection. A
 // record's part of a schema goes to the server at once, prepared, and is one
-// transaction. The copies are gone when it returns.
+// transaction; where there are Steps, equal parts of it are one each. The copies are gone when it returns.
 func WriteRowsPostgres(ctx context.Context, c clock.Clock, url string, r Rows, out io.Writer) (err error) {
 	conns := make([]*pgx.Conn, r.Callers)
 	for i := range conns {
@@ -53,7 +53,7 @@ func WriteRowsPostgres(ctx context.Context, c clock.Clock, url string, r Rows, o
 			return errEnough
 		}
 		for _, tables := range schemas {
-			if err := writePgRows(ctx, conns[caller], tables, record, r.Records); err != nil {
+			if err := writePgRows(ctx, conns[caller], rowsOfRecord(tables, record, r.Records), max(1, r.Steps)); err != nil {
 				return err
 			}
 		}
@@ -109,17 +109,36 @@ func copyPgTable(ctx context.Context, conns []*pgx.Conn, from, to string, of Row
 	return t, nil
 }
 
-// writePgRows writes a record's part of a schema: what is sent at once is one
-// transaction.
-func writePgRows(ctx context.Context, conn *pgx.Conn, tables []*pgTable, record, records int) error {
-	var batch pgx.Batch
+// pgRow is a row and the statement that inserts it.
+type pgRow struct {
+	insert string
+	values []any
+}
+
+// rowsOfRecord gives a record's part of a schema.
+func rowsOfRecord(tables []*pgTable, record, records int) (list []pgRow) {
 	for _, t := range tables {
 		for _, row := range t.rows[record*len(t.rows)/records : (record+1)*len(t.rows)/records] {
-			batch.Queue(t.insert, row...)
+			list = append(list, pgRow{t.insert, row})
 		}
 	}
-	if batch.Len() == 0 {
-		return nil
+	return list
+}
+
+// writePgRows writes rows in so many steps: what is sent at once is one
+// transaction.
+func writePgRows(ctx context.Context, conn *pgx.Conn, rows []pgRow, steps int) error {
+	for step := range steps {
+		var batch pgx.Batch
+		for _, row := range rows[step*len(rows)/steps : (step+1)*len(rows)/steps] {
+			batch.Queue(row.insert, row.values...)
+		}
+		if batch.Len() == 0 {
+			continue
+		}
+		if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
+			return err
+		}
 	}
-	return conn.SendBatch(ctx, &batch).Close()
+	return nil
 }

@@ -38,22 +38,28 @@ func orders(ctx context.Context, b *Bench, g *report.Group) (err error) {
 	if stop(&err, shop); err != nil {
 		return err
 	}
-	return b.rows(ctx, g, "orders", raw, whatRows+"raw orders with group commit", func(ctx context.Context) (limit.Placed, error) {
+	return b.rows(ctx, g, "orders.rows", rawRows, raw, whatRows+"raw orders with group commit", func(ctx context.Context) (limit.Placed, error) {
 		return b.RawRows(ctx, data, b.Sizes.Buyers, b.Round/5, b.Round)
 	})
 }
 
-const whatRows = "the rows that such an order leaves, written raw ÷ "
+const (
+	whatRows  = "the rows that such an order leaves, written raw ÷ "
+	whatSteps = "the same in two transactions a database, as its steps are ÷ "
+
+	rawRows  = "the shop's rows, written raw"
+	rawSteps = "the shop's rows, written raw in steps"
+)
 
 // rows measures what keeping the rows costs that the shop's orders have left,
 // beside what theirs cost the limit: so much of it is left to the shop at most.
-func (b *Bench) rows(ctx context.Context, g *report.Group, name string, raw side, what string, write func(ctx context.Context) (limit.Placed, error)) error {
-	series, err := b.alternate(ctx, side{"the shop's rows, written raw", "1/s", func(ctx context.Context) (float64, error) {
-		written, err := write(ctx)
-		return written.PerSecond, err
+func (b *Bench) rows(ctx context.Context, g *report.Group, name, written string, raw side, what string, write func(ctx context.Context) (limit.Placed, error)) error {
+	series, err := b.alternate(ctx, side{written, "1/s", func(ctx context.Context) (float64, error) {
+		placed, err := write(ctx)
+		return placed.PerSecond, err
 	}}, raw)
 	if err == nil {
-		g.Rows = append(g.Rows, report.Ratio(name+".rows", what, nil, series[0], series[1]))
+		g.Rows = append(g.Rows, report.Ratio(name, what, nil, series[0], series[1]))
 	}
 	return err
 }
@@ -134,7 +140,8 @@ func postgres(ctx context.Context, b *Bench, g *report.Group) (err error) {
 			report.Skip("postgres.one_sku", whatOneSKU, "÷", goalOneSKU, why),
 			report.Skip("postgres.alone_p50", whatAloneP50, "ms", goalAloneP50, why),
 			report.Skip("postgres.alone_p99", whatAloneP99, "ms", goalAloneP99, why),
-			report.Skip("postgres.rows", whatRows+"pgbench", "÷", nil, why))
+			report.Skip("postgres.rows", whatRows+"pgbench", "÷", nil, why),
+			report.Skip("postgres.steps", whatSteps+"pgbench", "÷", nil, why))
 		return nil
 	}
 	if !b.Accepts(ctx, "database.url=postgres://stoa@127.0.0.1:5432/stoa") {
@@ -173,7 +180,15 @@ func postgres(ctx context.Context, b *Bench, g *report.Group) (err error) {
 	if stop(&err, shop); err != nil {
 		return err
 	}
-	return b.rows(ctx, g, "postgres", raw, whatRows+"pgbench", func(ctx context.Context) (limit.Placed, error) {
-		return cluster.RawRows(ctx, b.Round/5, b.Round)
-	})
+	for _, r := range []struct {
+		name, written, what string
+		steps               int
+	}{{"postgres.rows", rawRows, whatRows, 1}, {"postgres.steps", rawSteps, whatSteps, 2}} {
+		if err := b.rows(ctx, g, r.name, r.written, raw, r.what+"pgbench", func(ctx context.Context) (limit.Placed, error) {
+			return cluster.RawRows(ctx, r.steps, b.Round/5, b.Round)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

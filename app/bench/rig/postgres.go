@@ -179,8 +179,8 @@ func (p *Postgres) RawOrders(ctx context.Context, during time.Duration) (float64
 
 // RawRows has the rows that orders left in a shop's database, which does not run,
 // written by the least that can, over as many connections as raw orders.
-func (p *Postgres) RawRows(ctx context.Context, warm, during time.Duration) (limit.Placed, error) {
-	asked := limit.Rows{Callers: RawClients, Warm: warm, For: during, Files: rowsOf(func(file string) string { return strings.TrimSuffix(file, ".db") })}
+func (p *Postgres) RawRows(ctx context.Context, steps int, warm, during time.Duration) (limit.Placed, error) {
+	asked := limit.Rows{Callers: RawClients, Steps: steps, Warm: warm, For: during, Files: rowsOf(func(file string) string { return strings.TrimSuffix(file, ".db") })}
 	counted, err := p.run(ctx, "", "psql", append([]string{"-At", "-c", "SELECT count(*) FROM orders.orders"}, p.client("stoa")...)...)
 	if err != nil {
 		return limit.Placed{}, err

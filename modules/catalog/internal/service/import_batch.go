@@ -11,16 +11,19 @@ const (
 	// batchProducts is how many products one transaction imports where others
 	// wait to write: so long do they wait, some hundredths of a second.
 	batchProducts = 200
-	// batchMost is how many it imports where nobody does: what many products
-	// share, such as the pages of an index, is then written less often.
+	// batchMost is how many it imports at once where nobody does, and together how
+	// many such batches one transaction has at most, which ends as soon as somebody
+	// waits: what many products share, such as the pages of an index, is written
+	// less often.
 	batchMost = 8 * batchProducts
+	together  = 4
 	// batchVariants and batchBytes bound the same for products that are large, for
 	// each of batchProducts.
 	batchVariants = 1000
 	batchBytes    = 1 << 20
 )
 
-// batch is some products of a file that are imported in one transaction.
+// batch is some products of a file that are imported at once.
 type batch struct {
 	reader  *format.Reader
 	mode    string
@@ -81,9 +84,16 @@ func readAhead(reader *format.Reader) *ahead {
 }
 
 // next gives the next products; those before an error are in the batch.
-func (a *ahead) next() (*batch, error) {
-	r := <-a.reads
-	return r.batch, r.err
+func (a *ahead) next() read { return <-a.reads }
+
+// ready is next where they have been read; false where they have not.
+func (a *ahead) ready() (r read, some bool) {
+	select {
+	case r = <-a.reads:
+		return r, true
+	default:
+		return read{}, false
+	}
 }
 
 // adapt has batches grow where nobody waits for the end of one, and be small
@@ -95,6 +105,9 @@ func (a *ahead) adapt(awaited bool) {
 		a.size.Store(min(2*a.size.Load(), batchMost))
 	}
 }
+
+// grown tells whether batches are as large as they become.
+func (a *ahead) grown() bool { return a.size.Load() == batchMost }
 
 func (a *ahead) stop() {
 	close(a.ended)

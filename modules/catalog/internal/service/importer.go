@@ -116,21 +116,37 @@ func (im *importer) run(ctx context.Context, i *store.Import) error {
 	ahead := readAhead(reader)
 	defer ahead.stop()
 	for {
-		b, readErr := ahead.next()
-		b.mode, b.claims = i.Mode, claims
-		if len(b.records) > 0 {
-			awaited, err := im.do(ctx, i, b)
+		reads := []read{ahead.next()}
+		// more reads what can be imported in the same transaction. On PostgreSQL
+		// nobody tells who waits for its rows.
+		more := func() bool {
+			if i.DryRun || im.db.Dialect() == db.Postgres || !ahead.grown() || len(reads) == together || reads[len(reads)-1].err != nil || ctx.Err() != nil {
+				return false
+			}
+			r, ready := ahead.ready()
+			if ready {
+				reads = append(reads, r)
+			}
+			return ready
+		}
+		nth := func(n int) *batch {
+			b := reads[n].batch
+			b.mode, b.claims = i.Mode, claims
+			return b
+		}
+		if len(reads[0].batch.records) > 0 {
+			awaited, err := im.do(ctx, i, nth, more)
 			if err != nil {
 				return err
 			}
 			ahead.adapt(awaited)
 			im.advanced(*i)
 		}
-		switch {
-		case errors.Is(readErr, io.EOF):
+		switch err := reads[len(reads)-1].err; {
+		case errors.Is(err, io.EOF):
 			return im.end(ctx, *i, store.ImportSucceeded, "")
-		case readErr != nil:
-			return readErr
+		case err != nil:
+			return err
 		}
 	}
 }
@@ -172,38 +188,36 @@ func kept(ours bool, err error) error {
 	return err
 }
 
-// do imports a batch: what it does and how far the import is are one
-// transaction. It tells whether others waited for that.
-func (im *importer) do(ctx context.Context, i *store.Import, b *batch) (awaited bool, err error) {
-	var planned *plan
+// do imports batches, the first and as many more as there are while nobody else
+// waits to write: what they do and how far the import is are one transaction. It
+// tells whether others waited for that.
+func (im *importer) do(ctx context.Context, i *store.Import, nth func(n int) *batch, more func() bool) (awaited bool, err error) {
+	var foreseen *plan
 	if i.DryRun {
 		if err := im.db.Snapshot(ctx, func(ctx context.Context, c db.Conn) (err error) {
-			planned, err = im.plan(ctx, c, b)
+			foreseen, err = im.plan(ctx, c, nth(0))
 			return err
 		}); err != nil {
 			return false, err
 		}
 	}
 	var done store.Progress
+	known := 1
 	err = im.writeBatch(ctx, func(ctx context.Context, tx *db.Tx, carryOut func(b *batch) (*plan, error)) error {
-		if !i.DryRun {
-			var err error
-			if planned, err = carryOut(b); err != nil {
+		done = i.Progress
+		for n := 0; n < known; n++ {
+			b, planned := nth(n), foreseen
+			if !i.DryRun {
+				var err error
+				if planned, err = carryOut(b); err != nil {
+					return err
+				}
+			}
+			if err := im.count(ctx, tx, i.ID, &done, b, planned); err != nil {
 				return err
 			}
-		}
-		done = i.Progress
-		done.RowsDone += b.rows
-		done.Done += int64(len(b.records))
-		done.RowsSkipped += planned.skipped
-		done.Created += int64(len(planned.create))
-		done.Updated += planned.updated
-		done.Same += planned.same
-		done.Errors += int64(len(planned.errors))
-		if room := MaxImportErrors - i.Errors; room > 0 && len(planned.errors) > 0 {
-			kept := planned.errors[:min(int64(len(planned.errors)), room)]
-			if err := store.AddImportErrors(ctx, tx, i.ID, i.Errors, kept); err != nil {
-				return err
+			if n == known-1 && !tx.Awaited() && more() {
+				known++
 			}
 		}
 		awaited = tx.Awaited()
@@ -214,9 +228,26 @@ func (im *importer) do(ctx context.Context, i *store.Import, b *batch) (awaited 
 	}
 	i.Progress = done
 	if i.DryRun {
-		b.claims.add(planned)
+		nth(0).claims.add(foreseen)
 	}
 	return awaited, nil
+}
+
+// count adds what a batch came to, and keeps what was wrong with it.
+func (im *importer) count(ctx context.Context, tx *db.Tx, id string, done *store.Progress, b *batch, p *plan) error {
+	done.RowsDone += b.rows
+	done.Done += int64(len(b.records))
+	done.RowsSkipped += p.skipped
+	done.Created += int64(len(p.create))
+	done.Updated += p.updated
+	done.Same += p.same
+	before := done.Errors
+	done.Errors += int64(len(p.errors))
+	room := MaxImportErrors - before
+	if room <= 0 || len(p.errors) == 0 {
+		return nil
+	}
+	return store.AddImportErrors(ctx, tx, id, before, p.errors[:min(int64(len(p.errors)), room)])
 }
 
 // claims are the SKUs that a dry run has given to products which it did not

@@ -209,3 +209,38 @@ func TestRowsOfSeveralStatementsMayBeAskedForBeforeAnyIsScanned(t *testing.T) {
 		return nil
 	}))
 }
+
+func TestPostgreSQLKeepsNoPlanOfWhatIsPlannedAnew(t *testing.T) {
+	t.Parallel()
+	d := openPostgres(t)
+	of := db.NewStatementFor("", `SELECT name FROM things WHERE name = ANY($1) ORDER BY name`)
+	drop := db.NewStatementFor("", `DELETE FROM things WHERE name = ANY($1)`)
+	plans := db.NewStatementFor("", `SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '% things WHERE%' AND statement NOT LIKE '%LIKE%'`)
+	for _, p := range []struct {
+		of, drop *db.Statement
+		kept     int
+	}{{of.PlannedAnew(), drop.PlannedAnew(), 0}, {of, drop, 2}} {
+		require.NoError(t, d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			for _, name := range []string{"a", "b", "c"} {
+				require.NoError(t, insert.Later(ctx, tx, name))
+			}
+			rows, err := p.of.Query(ctx, tx, []string{"c", "x", "a"})
+			require.NoError(t, err)
+			var found []string
+			for rows.Next() {
+				var name string
+				require.NoError(t, rows.Scan(&name))
+				found = append(found, name)
+			}
+			require.NoError(t, errors.Join(rows.Err(), rows.Close()))
+			require.Equal(t, []string{"a", "c"}, found)
+			dropped, err := db.Affected(p.drop.Exec(ctx, tx, []string{"a", "b", "c"}))
+			require.NoError(t, err)
+			require.EqualValues(t, 3, dropped)
+			var kept int
+			require.NoError(t, plans.QueryRow(ctx, tx).Scan(&kept))
+			require.Equal(t, p.kept, kept)
+			return nil
+		}))
+	}
+}

@@ -153,7 +153,7 @@ func (p *pgPool) renew() {
 }
 
 func (p *pgPool) prepared(_ context.Context, s *Statement) (prepared, error) {
-	return pgStatement{on: p.DB.DB, query: s.postgres, reads: true}, nil
+	return pgStatement{on: p.DB.DB, query: s.postgres, anew: s.anew, reads: true}, nil
 }
 
 func (e *pgEngine) reader() Conn { return e.pools.readers }
@@ -184,11 +184,12 @@ func (e *pgEngine) snapshot(ctx context.Context, fn func(ctx context.Context, c 
 type pgSnapshot struct{ bun.Tx }
 
 func (s pgSnapshot) prepared(_ context.Context, st *Statement) (prepared, error) {
-	return pgStatement{on: s.Tx.Tx, query: st.postgres, reads: true}, nil
+	return pgStatement{on: s.Tx.Tx, query: st.postgres, anew: st.anew, reads: true}, nil
 }
 
 // pgStatement is a statement on a connection or on any of a pool. pgx prepares
-// it on each connection where it is new, and keeps it.
+// it on each connection where it is new, and keeps it; of one that is planned anew
+// it keeps what its arguments and columns are.
 type pgStatement struct {
 	on interface {
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
@@ -196,6 +197,7 @@ type pgStatement struct {
 		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	}
 	query string
+	anew  bool
 	reads bool
 }
 
@@ -237,7 +239,11 @@ func (s pgStatement) QueryRowContext(ctx context.Context, args ...any) *sql.Row 
 // given gives arguments as pgx takes them: with the wish to prepare, and each
 // as it is stored.
 func (s pgStatement) given(args []any) ([]any, error) {
-	return stored([]any{pgx.QueryExecModeCacheStatement}, args)
+	mode := pgx.QueryExecModeCacheStatement
+	if s.anew {
+		mode = pgx.QueryExecModeCacheDescribe
+	}
+	return stored([]any{mode}, args)
 }
 
 // stored appends arguments to others, each as it is stored.

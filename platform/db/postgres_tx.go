@@ -139,7 +139,7 @@ func (t *pgTx) scan(ctx context.Context, a *pgAsk, dest []any) error {
 }
 
 func (t *pgTx) prepared(_ context.Context, s *Statement) (prepared, error) {
-	return pgTxStatement{t, s.postgres}, nil
+	return pgTxStatement{t, s.postgres, s.anew}, nil
 }
 
 func (t *pgTx) lock(key string, shared bool) error {
@@ -162,17 +162,29 @@ func (t *pgTx) awaited() bool { return false }
 type pgTxStatement struct {
 	tx    *pgTx
 	query string
+	anew  bool
 }
 
 func (s pgTxStatement) ExecContext(ctx context.Context, args ...any) (sql.Result, error) {
-	return s.tx.exec(ctx, s.query, args)
+	if !s.anew {
+		return s.tx.exec(ctx, s.query, args)
+	}
+	if err := s.tx.flush(ctx); err != nil {
+		return nil, err
+	}
+	return s.alone().ExecContext(ctx, args...)
+}
+
+// alone gives the statement for what comes after all that is queued.
+func (s pgTxStatement) alone() pgStatement {
+	return pgStatement{on: s.tx.conn.Conn, query: s.query, anew: s.anew}
 }
 
 func (s pgTxStatement) QueryContext(ctx context.Context, args ...any) (*sql.Rows, error) {
 	if err := s.tx.flush(ctx); err != nil {
 		return nil, err
 	}
-	return pgStatement{on: s.tx.conn.Conn, query: s.query}.QueryContext(ctx, args...)
+	return s.alone().QueryContext(ctx, args...)
 }
 
 func (s pgTxStatement) row(ctx context.Context, args []any) Row {

@@ -9,14 +9,26 @@ import (
 
 // Statement is SQL with $1, $2 … for its arguments, prepared once on each
 // connection that runs it. Declare it at package level; it does not change.
-type Statement struct{ sqlite, postgres string }
+type Statement struct {
+	sqlite, postgres string
+	anew             bool
+}
 
 // NewStatement declares a statement that every kind of database understands.
 func NewStatement(query string) *Statement { return NewStatementFor(query, query) }
 
 // NewStatementFor declares a statement that has to be said differently to each
 // kind of database. The arguments are the same.
-func NewStatementFor(sqlite, postgres string) *Statement { return &Statement{sqlite, postgres} }
+func NewStatementFor(sqlite, postgres string) *Statement {
+	return &Statement{sqlite: sqlite, postgres: postgres}
+}
+
+// PlannedAnew gives the statement for Query and Exec as one that PostgreSQL makes
+// a plan of each time: where the best depends on how many values an argument has,
+// or one that was made of an empty table would be kept while that fills up.
+func (s *Statement) PlannedAnew() *Statement {
+	return &Statement{sqlite: s.sqlite, postgres: s.postgres, anew: true}
+}
 
 var argument = regexp.MustCompile(`\$[0-9]+`)
 

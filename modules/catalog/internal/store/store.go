@@ -56,8 +56,9 @@ const (
 	// maxIn is how many values one statement looks up at most in SQLite.
 	maxIn = 128
 	// maxPlanned is how many values PostgreSQL keeps a plan for. One for a list of
-	// any length it finds worse than what it works out anew each time, which takes
-	// longer than looking a few values up.
+	// any length is worse than what it works out anew each time, which takes longer
+	// than looking a few values up; and one that it has made of an empty table, it
+	// would keep while an import fills that.
 	maxPlanned = 8
 )
 
@@ -72,7 +73,7 @@ type lookup struct {
 // newLookup declares one. The list stands in the query as "IN ($in)"; the
 // arguments before it are $1 to $fixed.
 func newLookup(fixed int, query string) *lookup {
-	l := &lookup{whole: db.NewStatement(strings.ReplaceAll(query, "IN ($in)", "= ANY($"+strconv.Itoa(fixed+1)+")"))}
+	l := &lookup{whole: db.NewStatement(strings.ReplaceAll(query, "IN ($in)", "= ANY($"+strconv.Itoa(fixed+1)+")")).PlannedAnew()}
 	for n := 1; n <= maxIn; n *= 2 {
 		l.statements = append(l.statements, db.NewStatement(strings.ReplaceAll(query, "$in", placeholders(fixed+1, n))))
 	}

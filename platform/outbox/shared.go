@@ -36,7 +36,9 @@ var (
 			WHERE sent_at IS NULL AND position <= CAST(current_setting('stoa.relay_last') AS bigint)
 				AND hashtext(aggregate) & 63 = ANY(CAST(current_setting('stoa.relay_parts') AS int[]))
 			ORDER BY position LIMIT $1) AS mine`)
-	sentThese = db.NewStatementFor("", `UPDATE outbox SET sent_at = $1 WHERE position = ANY($2::bigint[])`)
+	// The first and last have the index be used, whatever is known of the table: a
+	// plan that was made while it was empty would read all of it.
+	sentThese = db.NewStatementFor("", `UPDATE outbox SET sent_at = $1 WHERE position BETWEEN $2 AND $3 AND position = ANY($4::bigint[])`)
 )
 
 func (o *Outbox) relayShared(ctx context.Context) (n int, others bool, err error) {
@@ -61,7 +63,7 @@ func (o *Outbox) relayShared(ctx context.Context) (n int, others bool, err error
 		if err := tx.Relax(inner); err != nil {
 			return err
 		}
-		return sentThese.Later(inner, tx, db.NewTime(o.clock.Now()), positions)
+		return sentThese.Later(inner, tx, db.NewTime(o.clock.Now()), positions[0], positions[len(positions)-1], positions)
 	})
 	if err != nil {
 		return 0, false, err

@@ -119,19 +119,21 @@ func (l *lookup) run(c db.Conn, values, fixed []any, statement func(s *db.Statem
 	return nil
 }
 
-// bulk is an INSERT of many rows. SQLite has it prepared for some numbers of
-// them; PostgreSQL takes each column as one argument.
+// bulk is an INSERT of many rows. It is prepared for some numbers of them; of more
+// than a few PostgreSQL takes each column as one argument.
 type bulk struct {
 	columns    int
-	sizes      []int           // in rows
-	statements []*db.Statement // of SQLite
-	whole      *db.Statement   // of PostgreSQL
+	sizes      []int // in rows
+	statements []*db.Statement
+	whole      *db.Statement // of PostgreSQL
 }
 
 const (
 	// maxBulk is how many arguments one statement of SQLite takes at most: its
 	// driver finds each by looking through those before it.
 	maxBulk = 256
+	// fewRows are what PostgreSQL takes row by row, for less.
+	fewRows = 4
 	// maxRows is how many rows one statement of PostgreSQL takes at most.
 	maxRows = 4096
 )
@@ -163,7 +165,7 @@ func newBulk(head, types, tail string) *bulk {
 // insert inserts rows, their values one after the other in args. Its error may
 // be that of the Write.
 func (b *bulk) insert(ctx context.Context, tx *db.Tx, args []any) error {
-	if onPostgres(tx) {
+	if onPostgres(tx) && len(args) > fewRows*b.columns {
 		for part := range slices.Chunk(args, maxRows*b.columns) {
 			if err := b.insertColumns(ctx, tx, part); err != nil {
 				return err
@@ -174,7 +176,7 @@ func (b *bulk) insert(ctx context.Context, tx *db.Tx, args []any) error {
 	for i, rows := range b.sizes {
 		size := rows * b.columns
 		for len(args) >= size {
-			if _, err := b.statements[i].Exec(ctx, tx, args[:size]...); err != nil {
+			if err := b.statements[i].Later(ctx, tx, args[:size]...); err != nil {
 				return err
 			}
 			args = args[size:]

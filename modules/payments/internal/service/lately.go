@@ -1,6 +1,8 @@
 package service
 
 import (
+	"slices"
+
 	"github.com/maypok86/otter/v2"
 
 	"stoa/modules/payments"
@@ -28,9 +30,13 @@ func (l *lately) take(orderID string) *account {
 	return a
 }
 
-// keep remembers a payment for whoever captures it.
+// keep remembers a payment, all of which is stored, for whoever captures it. Who
+// keeps it goes on reading what they have.
 func (l *lately) keep(a *account) {
-	if a.Status == payments.StatusAuthorized && !a.Closed {
-		l.cache.Set(a.OrderID, a)
+	if a.Status != payments.StatusAuthorized || a.Closed {
+		return
 	}
+	kept := &account{Payment: a.Payment}
+	kept.Attempts, kept.Refunds = slices.Clone(a.Attempts), slices.Clone(a.Refunds)
+	l.cache.Set(a.OrderID, kept)
 }

@@ -17,7 +17,8 @@ import (
 // WriteRowsPostgres is WriteRows on PostgreSQL: Path of each of the files is the
 // name of a schema in the database at a URL, and every caller has a connection. A
 // record's part of a schema goes to the server at once, prepared, and is one
-// transaction; where there are Steps, equal parts of it are one each. The copies are gone when it returns.
+// transaction; where there are Steps, equal parts of it are one each. The copies
+// are gone when it returns.
 func WriteRowsPostgres(ctx context.Context, c clock.Clock, url string, r Rows, out io.Writer) (err error) {
 	conns := make([]*pgx.Conn, r.Callers)
 	for i := range conns {

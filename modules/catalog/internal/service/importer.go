@@ -115,40 +115,39 @@ func (im *importer) run(ctx context.Context, i *store.Import) error {
 	claims := newClaims()
 	ahead := readAhead(reader)
 	defer ahead.stop()
-	for {
-		reads := []read{ahead.next()}
-		// more reads what can be imported in the same transaction. On PostgreSQL
-		// nobody tells who waits for its rows.
-		more := func() bool {
-			if i.DryRun || im.db.Dialect() == db.Postgres || !ahead.grown() || len(reads) == together || reads[len(reads)-1].err != nil || ctx.Err() != nil {
-				return false
-			}
-			r, ready := ahead.ready()
-			if ready {
-				reads = append(reads, r)
-			}
-			return ready
+	var ended error // why there is no more to read
+	take := func(r read) *batch {
+		ended = r.err
+		r.batch.mode, r.batch.claims = i.Mode, claims
+		return r.batch
+	}
+	// more gives what can be imported in the same transaction; nil is nothing. On
+	// PostgreSQL nobody tells who waits for its rows.
+	more := func() *batch {
+		if i.DryRun || im.db.Dialect() == db.Postgres || !ahead.grown() || ended != nil || ctx.Err() != nil {
+			return nil
 		}
-		nth := func(n int) *batch {
-			b := reads[n].batch
-			b.mode, b.claims = i.Mode, claims
-			return b
+		if r, ready := ahead.ready(); ready {
+			return take(r)
 		}
-		if len(reads[0].batch.records) > 0 {
-			awaited, err := im.do(ctx, i, nth, more)
-			if err != nil {
-				return err
-			}
-			ahead.adapt(awaited)
-			im.advanced(*i)
+		return nil
+	}
+	for ended == nil {
+		first := take(ahead.next())
+		if len(first.records) == 0 {
+			continue
 		}
-		switch err := reads[len(reads)-1].err; {
-		case errors.Is(err, io.EOF):
-			return im.end(ctx, *i, store.ImportSucceeded, "")
-		case err != nil:
+		awaited, err := im.do(ctx, i, first, more)
+		if err != nil {
 			return err
 		}
+		ahead.adapt(awaited)
+		im.advanced(*i)
 	}
+	if errors.Is(ended, io.EOF) {
+		return im.end(ctx, *i, store.ImportSucceeded, "")
+	}
+	return ended
 }
 
 // prepare counts the rows of a file, by which one that is broken is known
@@ -188,25 +187,25 @@ func kept(ours bool, err error) error {
 	return err
 }
 
-// do imports batches, the first and as many more as there are while nobody else
-// waits to write: what they do and how far the import is are one transaction. It
+// do imports a batch, and more, up to so many together, while nobody else waits to
+// write: what they do and how far the import is are one transaction. It
 // tells whether others waited for that.
-func (im *importer) do(ctx context.Context, i *store.Import, nth func(n int) *batch, more func() bool) (awaited bool, err error) {
+func (im *importer) do(ctx context.Context, i *store.Import, first *batch, more func() *batch) (awaited bool, err error) {
 	var foreseen *plan
 	if i.DryRun {
 		if err := im.db.Snapshot(ctx, func(ctx context.Context, c db.Conn) (err error) {
-			foreseen, err = im.plan(ctx, c, nth(0))
+			foreseen, err = im.plan(ctx, c, first)
 			return err
 		}); err != nil {
 			return false, err
 		}
 	}
 	var done store.Progress
-	known := 1
+	batches := []*batch{first}
 	err = im.writeBatch(ctx, func(ctx context.Context, tx *db.Tx, carryOut func(b *batch) (*plan, error)) error {
 		done = i.Progress
-		for n := 0; n < known; n++ {
-			b, planned := nth(n), foreseen
+		for n := 0; n < len(batches); n++ {
+			b, planned := batches[n], foreseen
 			if !i.DryRun {
 				var err error
 				if planned, err = carryOut(b); err != nil {
@@ -216,8 +215,11 @@ func (im *importer) do(ctx context.Context, i *store.Import, nth func(n int) *ba
 			if err := im.count(ctx, tx, i.ID, &done, b, planned); err != nil {
 				return err
 			}
-			if n == known-1 && !tx.Awaited() && more() {
-				known++
+			if n+1 < len(batches) || n+1 == together || tx.Awaited() {
+				continue
+			}
+			if next := more(); next != nil {
+				batches = append(batches, next)
 			}
 		}
 		awaited = tx.Awaited()
@@ -228,7 +230,7 @@ func (im *importer) do(ctx context.Context, i *store.Import, nth func(n int) *ba
 	}
 	i.Progress = done
 	if i.DryRun {
-		nth(0).claims.add(foreseen)
+		first.claims.add(foreseen)
 	}
 	return awaited, nil
 }

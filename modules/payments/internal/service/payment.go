@@ -16,8 +16,7 @@ func (s *Service) Authorize(ctx context.Context, r payments.AuthorizeRequest) (p
 	if err := checkAuthorize(r); err != nil {
 		return payments.Payment{}, err
 	}
-	isNew := func() *account { return s.unknown(r.OrderID) }
-	return answer(s.withKnown(ctx, r.OrderID, isNew, func(a *account) error {
+	return answer(s.withKnown(ctx, r.OrderID, s.unknown(r.OrderID), func(a *account) error {
 		switch {
 		case a.Closed:
 			return payments.ErrClosed

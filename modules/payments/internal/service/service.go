@@ -106,14 +106,14 @@ func (s *Service) GetPayment(ctx context.Context, r payments.GetPaymentRequest) 
 // start, when another instance has changed the payment before fn had called the
 // provider.
 func (s *Service) with(ctx context.Context, orderID string, fn func(a *account) error) (*account, error) {
-	return s.withKnown(ctx, orderID, func() *account { return nil }, fn)
+	return s.withKnown(ctx, orderID, nil, fn)
 }
 
-// withKnown is with for who can guess what the payment is where this process
-// remembers nothing of it. What is guessed or remembered counts once fn has
+// withKnown is with for who can guess what the payment is, nil where they cannot,
+// for where this process remembers nothing of it. What is guessed or remembered counts once fn has
 // stored something, which tells whether it was so; until then fn is called
 // again with what is read.
-func (s *Service) withKnown(ctx context.Context, orderID string, guess func() *account, fn func(a *account) error) (*account, error) {
+func (s *Service) withKnown(ctx context.Context, orderID string, guess *account, fn func(a *account) error) (*account, error) {
 	release, err := s.orders.acquire(ctx, orderID)
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (s *Service) withKnown(ctx context.Context, orderID string, guess func() *a
 	defer release()
 	a := s.lately.take(orderID)
 	if a == nil {
-		a = guess()
+		a = guess
 	}
 	for unread := a != nil; ; unread = false {
 		if !unread {

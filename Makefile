@@ -11,8 +11,10 @@ LDFLAGS   := -s -w -X stoa/app.version=$(VERSION) -X stoa/app.commit=$(COMMIT)
 GOLANGCI  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 PACKAGES  ?= ./...
 
-# What was built in one directory is not built again in another.
+# What was built in one directory, or for one target, is not built again for
+# another: nothing here is C, and the race detector alone asks for a C compiler.
 export GOFLAGS := $(strip -trimpath $(filter-out -trimpath,$(GOFLAGS)))
+export CGO_ENABLED := 0
 
 .PHONY: help
 help: ## list what there is
@@ -20,12 +22,12 @@ help: ## list what there is
 
 .PHONY: run
 run: ## build and run the whole shop with demo data
-	@CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/stoa
+	@$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/stoa
 	@exec $(BIN)/stoa serve --demo $(ARGS)
 
 .PHONY: build
 build: ## build the binaries into bin/
-	@CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+	@$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 .PHONY: test
 test: ## run every test there is, with the race detector where it can see; needs nothing installed

@@ -76,7 +76,10 @@ func bruteForce(t *testing.T, w *world) {
 	require.NotEmpty(t, stopped.Header.Get("RateLimit"), "%v", stopped.Header)
 	// Each instance counts for itself, and all of them are to have had enough.
 	for guesses, refused := 0, 0; refused < inARow && guesses < 200; guesses++ {
-		if refused++; guess(guesses).Status != http.StatusTooManyRequests {
+		refused++
+		if a := guess(guesses); a.Status == http.StatusTooManyRequests {
+			wait = max(wait, tooMany(t, a))
+		} else {
 			refused = 0
 		}
 	}

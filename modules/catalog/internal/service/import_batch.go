@@ -16,7 +16,7 @@ const (
 	// waits: what many products share, such as the pages of an index, is written
 	// less often.
 	batchMost = 8 * batchProducts
-	together  = 4
+	together  = 6
 	// batchVariants and batchBytes bound the same for products that are large, for
 	// each of batchProducts.
 	batchVariants = 1000

@@ -383,8 +383,9 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, p *plan) error {
 	if err := store.AddMovements(ctx, tx, p.lines); err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
 	}
+	touched := p.touched // and no more of the plan is kept until the commit
 	tx.AfterCommit(func() {
-		for _, number := range p.touched {
+		for _, number := range touched {
 			s.views.forget(number)
 		}
 	})

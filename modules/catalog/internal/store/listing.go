@@ -125,9 +125,13 @@ const (
 	isAvailable = `EXISTS (SELECT 1 FROM variants v JOIN stock s ON s.sku = v.sku WHERE v.product = l.product AND s.on_hand > s.reserved)`
 )
 
+const insertListing = `INSERT INTO listings (scope, status, product, price, highest, currency, title)`
+
 var (
-	insertListings = newBulk(`INSERT INTO listings (scope, status, product, price, highest, currency, title)`, listingTypes, replaceListing)
-	dropListings   = newLookup(2, `DELETE FROM listings WHERE product = $1 AND status = $2 AND scope IN ($in)`)
+	insertListings    = newBulk(insertListing, listingTypes, replaceListing)
+	insertNewListings = newBulk(insertListing, listingTypes, "")
+
+	dropListings = newLookup(2, `DELETE FROM listings WHERE product = $1 AND status = $2 AND scope IN ($in)`)
 
 	// Products that are in stock, and that are not; also where their status or
 	// what they are sorted by has changed.
@@ -148,32 +152,65 @@ var (
 		ON CONFLICT (scope, status, product) DO NOTHING`)
 )
 
-// addListings lists products that are new.
-func addListings(ctx context.Context, tx *db.Tx, products []*Product, places Places) error {
-	type row struct {
-		listing
-		product int64
-		scope   Scope
+// listed is a place of a product in a list.
+type listed struct {
+	*listing
+	product int64
+	scope   Scope
+}
+
+// newListings are the places of products that are new in a transaction.
+type newListings struct{ rows []listed }
+
+type newListingsKey struct{}
+
+// addListings lists products that are new, before the commit: of all that a
+// transaction makes at once, a page of an index is written for many.
+func addListings(tx *db.Tx, products []*Product, places Places) {
+	n, begun := tx.Value(newListingsKey{}).(*newListings)
+	if !begun {
+		n = &newListings{}
+		tx.Set(newListingsKey{}, n)
+		tx.BeforeCommit(listNew)
 	}
-	rows := make([]row, 0, 8*len(products))
 	for _, p := range products {
 		l := listingOf(p)
 		for _, scope := range scopesOf(p, places) {
-			rows = append(rows, row{l, p.Number, scope})
+			n.rows = append(n.rows, listed{&l, p.Number, scope})
 		}
 	}
-	// In the order of their key, so that one goes beside the other.
-	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.scope, b.scope), cmp.Compare(a.status, b.status)) })
-	args := make([]any, 0, 7*len(rows))
-	for _, r := range rows {
-		args = r.row(args, r.product, r.scope)
+}
+
+// listNew lists the products that were added so far. Whoever changes listings
+// has it done first.
+func listNew(ctx context.Context, tx *db.Tx) error {
+	n, some := tx.Value(newListingsKey{}).(*newListings)
+	if !some {
+		return nil
 	}
-	return insertListings.insert(ctx, tx, args)
+	rows := n.rows
+	n.rows = nil
+	// In the order of their key, so that one goes beside the other.
+	slices.SortStableFunc(rows, func(a, b listed) int { return cmp.Or(cmp.Compare(a.scope, b.scope), cmp.Compare(a.status, b.status)) })
+	args := make([]any, 0, 7*min(len(rows), maxRows))
+	for part := range slices.Chunk(rows, maxRows) {
+		args = args[:0]
+		for _, r := range part {
+			args = r.row(args, r.product, r.scope)
+		}
+		if err := insertNewListings.insert(ctx, tx, args); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // relist brings the listings of a product from what it was to what it is. In
 // stock it is listed before the commit.
 func relist(ctx context.Context, tx *db.Tx, before, after *Product, places Places) error {
+	if err := listNew(ctx, tx); err != nil {
+		return err
+	}
 	was, is := scopesBut(ScopeInStock, before, places), scopesBut(ScopeInStock, after, places)
 	if listingOf(before) != listingOf(after) || !slices.EqualFunc(before.Variants, after.Variants, sameSKU) {
 		listInStockLast(tx, after.Number)
@@ -235,6 +272,9 @@ func listInStockLast(tx *db.Tx, product int64) {
 }
 
 func listAllInStock(ctx context.Context, tx *db.Tx, products restocked) error {
+	if err := listNew(ctx, tx); err != nil {
+		return err
+	}
 	numbers := slices.Sorted(maps.Keys(products))
 	locks := make([]string, len(numbers))
 	for i, number := range numbers {
@@ -252,6 +292,9 @@ func listAllInStock(ctx context.Context, tx *db.Tx, products restocked) error {
 // relistMoved lists what is in a category that was moved elsewhere, with all
 // below it, in what is above it now.
 func relistMoved(ctx context.Context, tx *db.Tx, before, after Category) error {
+	if err := listNew(ctx, tx); err != nil {
+		return err
+	}
 	was, is := above(before.Path), above(after.Path)
 	numbers, err := CategoriesByPath(ctx, tx, append(slices.Clone(was), is...))
 	if err != nil {

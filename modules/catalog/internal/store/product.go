@@ -268,9 +268,7 @@ func InsertProducts(ctx context.Context, tx *db.Tx, products []*Product, places 
 	if err := addMemberships(ctx, tx, products, places); err != nil {
 		return err
 	}
-	if err := addListings(ctx, tx, products, places); err != nil {
-		return err
-	}
+	addListings(tx, products, places)
 	return addSearch(ctx, tx, products)
 }
 

@@ -148,6 +148,12 @@ func newBulk(head, types, tail string) *bulk {
 		arrays[i] = fmt.Sprintf("CAST($%d AS %s[])", i+1, column)
 	}
 	b.whole = db.NewStatement(head + " SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ") AS given " + tail)
+	sqlite := head
+	if tail == "" {
+		// A row that fails ends the transaction, so SQLite need not remember what the
+		// statement has changed before it.
+		sqlite = strings.Replace(head, "INSERT INTO", "INSERT OR FAIL INTO", 1)
+	}
 	for size := 64; size >= 1; size /= 2 {
 		if size*b.columns > maxBulk {
 			continue
@@ -157,7 +163,8 @@ func newBulk(head, types, tail string) *bulk {
 			rows[i] = "(" + placeholders(1+i*b.columns, b.columns) + ")"
 		}
 		b.sizes = append(b.sizes, size)
-		b.statements = append(b.statements, db.NewStatement(head+" VALUES "+strings.Join(rows, ", ")+" "+tail))
+		values := " VALUES " + strings.Join(rows, ", ") + " " + tail
+		b.statements = append(b.statements, db.NewStatementFor(sqlite+values, head+values))
 	}
 	return b
 }

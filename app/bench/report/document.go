@@ -21,10 +21,12 @@ var page string
 // result alone.
 func (r *Result) Document() ([]byte, error) {
 	t, err := template.New("performance.md").Funcs(template.FuncMap{
-		"cells": Row.cells,
-		"table": Group.table,
-		"sides": Group.sides,
-		"day":   func(t time.Time) string { return t.Format(time.DateOnly) },
+		"cells":  Row.cells,
+		"table":  Group.table,
+		"sides":  Group.sides,
+		"figure": r.figure,
+		"left":   r.left,
+		"day":    func(t time.Time) string { return t.Format(time.DateOnly) },
 	}).Parse(page)
 	if err != nil {
 		return nil, err
@@ -34,6 +36,34 @@ func (r *Result) Document() ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// figure gives the figure of a row.
+func (r *Result) figure(name string) string {
+	if v, measured := r.value(name); measured {
+		return number(v)
+	}
+	return "(not measured)"
+}
+
+// left gives what part of its time a shop that just reaches a goal has left
+// beside what a row is the limit of.
+func (r *Result) left(goal float64, name string) string {
+	if v, measured := r.value(name); measured && v > goal {
+		return fmt.Sprintf("%.0f %%", 100*(1-goal/v))
+	}
+	return "nothing"
+}
+
+func (r *Result) value(name string) (v float64, measured bool) {
+	for _, g := range r.Groups {
+		for _, row := range g.Rows {
+			if row.Name == name && row.Skipped == "" {
+				return row.Value, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // table writes the rows as a table in Markdown.

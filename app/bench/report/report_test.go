@@ -138,3 +138,15 @@ func texts(t *testing.T, svg string) []string {
 		}
 	}
 }
+
+func TestThePageSaysWhatALimitLeaves(t *testing.T) {
+	t.Parallel()
+	r := report.Result{Groups: []report.Group{{Rows: []report.Row{
+		report.Of("orders.rows", "rows", "÷", nil, []float64{0.125}), report.Skip("postgres.steps", "steps", "÷", nil, "there is no server"),
+	}}}}
+	page, err := r.Document()
+	require.NoError(t, err)
+	require.Contains(t, string(page), "come to 0.125 of raw orders")
+	require.Contains(t, string(page), "would have 20 % of its time left")
+	require.Contains(t, string(page), "come to (not measured) of pgbench's orders")
+}

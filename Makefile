@@ -54,7 +54,7 @@ arch: ## hold the tree to the arrows of the house
 	@$(GO) test -count=1 ./app/architecture/...
 
 .PHONY: bench
-bench: build ## measure the shop beside its limits, about 15 minutes; ARGS='-run products,orders -rounds 5' is a part
+bench: build ## measure the shop beside its limits, about 20 minutes; ARGS='-run products,orders -rounds 5' is a part
 	@$(GO) run ./app/bench $(ARGS)
 
 .PHONY: clean

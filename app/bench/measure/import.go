@@ -22,11 +22,7 @@ func imports(ctx context.Context, b *Bench, g *report.Group) error {
 		}
 		rate := report.Series{Name: fmt.Sprintf("import of %d products", n), Unit: "1/s"}
 		memory := report.Series{Name: fmt.Sprintf("memory at the most, %d products", n), Unit: "MB"}
-		rounds := b.Rounds
-		if i > 0 {
-			rounds = max(1, b.Rounds/5) // a long one says as much as several short ones
-		}
-		for range rounds {
+		for range b.Rounds {
 			data, err := b.Copy(empty)
 			if err != nil {
 				return err

@@ -192,9 +192,8 @@ func listNew(ctx context.Context, tx *db.Tx) error {
 	n.rows = nil
 	// In the order of their key, so that one goes beside the other.
 	slices.SortStableFunc(rows, func(a, b listed) int { return cmp.Or(cmp.Compare(a.scope, b.scope), cmp.Compare(a.status, b.status)) })
-	args := make([]any, 0, 7*min(len(rows), maxRows))
 	for part := range slices.Chunk(rows, maxRows) {
-		args = args[:0]
+		args := make([]any, 0, 7*len(part))
 		for _, r := range part {
 			args = r.row(args, r.product, r.scope)
 		}

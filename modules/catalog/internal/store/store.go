@@ -129,8 +129,8 @@ type bulk struct {
 }
 
 const (
-	// maxBulk is how many arguments one statement of SQLite takes at most: its
-	// driver finds each by looking through those before it.
+	// maxBulk is how many arguments one statement of SQLite takes at most: more gain
+	// nothing.
 	maxBulk = 256
 	// fewRows are what PostgreSQL takes row by row, for less.
 	fewRows = 4

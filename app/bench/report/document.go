@@ -49,10 +49,14 @@ func (r *Result) figure(name string) string {
 // left gives what part of its time a shop that just reaches a goal has left
 // beside what a row is the limit of.
 func (r *Result) left(goal float64, name string) string {
-	if v, measured := r.value(name); measured && v > goal {
-		return fmt.Sprintf("%.0f %%", 100*(1-goal/v))
+	v, measured := r.value(name)
+	switch {
+	case !measured:
+		return "an unknown part"
+	case v <= goal:
+		return "nothing"
 	}
-	return "nothing"
+	return fmt.Sprintf("%.0f %%", 100*(1-goal/v))
 }
 
 func (r *Result) value(name string) (v float64, measured bool) {

@@ -149,4 +149,5 @@ func TestThePageSaysWhatALimitLeaves(t *testing.T) {
 	require.Contains(t, string(page), "come to 0.125 of raw orders")
 	require.Contains(t, string(page), "would have 20 % of its time left")
 	require.Contains(t, string(page), "come to (not measured) of pgbench's orders")
+	require.Contains(t, string(page), "would have an unknown part of its time left")
 }

@@ -187,9 +187,9 @@ func kept(ours bool, err error) error {
 	return err
 }
 
-// do imports a batch, and more, up to so many together, while nobody else waits to
-// write: what they do and how far the import is are one transaction. It
-// tells whether others waited for that.
+// do imports a batch, and those that more gives while nobody else waits to write:
+// what they do and how far the import is are one transaction. It tells whether
+// others waited for that.
 func (im *importer) do(ctx context.Context, i *store.Import, first *batch, more func() *batch) (awaited bool, err error) {
 	var foreseen *plan
 	if i.DryRun {

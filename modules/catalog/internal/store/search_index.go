@@ -62,9 +62,9 @@ var (
 		ON CONFLICT (product) DO UPDATE SET title = excluded.title, words = excluded.words`)
 )
 
-// addSearch makes products found. It comes last in a transaction, a product a
+// addSearch makes products found. It comes when their rows are there, a product a
 // statement: FTS5 writes what it has gathered whenever a statement of many rows
-// begins.
+// begins that can be undone alone.
 func addSearch(ctx context.Context, tx *db.Tx, products []*Product) error {
 	if onPostgres(tx) {
 		return addVectors(ctx, tx, products)

@@ -109,9 +109,9 @@ func (s *Service) with(ctx context.Context, orderID string, fn func(a *account) 
 	return s.withKnown(ctx, orderID, nil, fn)
 }
 
-// withKnown is with for who can guess what the payment is, nil where they cannot,
-// for where this process remembers nothing of it. What is guessed or remembered counts once fn has
-// stored something, which tells whether it was so; until then fn is called
+// withKnown is with, where the payment may be guessed if this process remembers
+// nothing of it; a nil guess is none. What is guessed or remembered counts once fn
+// has stored something, which tells whether it was so; until then fn is called
 // again with what is read.
 func (s *Service) withKnown(ctx context.Context, orderID string, guess *account, fn func(a *account) error) (*account, error) {
 	release, err := s.orders.acquire(ctx, orderID)

@@ -153,7 +153,7 @@ func TestWhoeverFindsNoFreeProcessorIsToldToComeBack(t *testing.T) {
 		failed <- err
 	}()
 	c.AwaitTimers(1)
-	c.Advance(5 * time.Second)
+	c.Advance(10 * time.Second)
 	require.ErrorIs(t, <-failed, password.ErrBusy)
 
 	waited := make(chan error, 1)

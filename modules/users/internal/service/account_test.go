@@ -139,7 +139,7 @@ func TestWhoFindsNoProcessorIsToldToComeBack(t *testing.T) {
 		failed <- err
 	}()
 	s.clock.AwaitTimers(1)
-	s.clock.Advance(5 * time.Second)
+	s.clock.Advance(10 * time.Second)
 	err := <-failed
 	require.ErrorIs(t, err, password.ErrBusy)
 	require.Equal(t, errs.Unavailable, errs.KindOf(err))

@@ -26,6 +26,7 @@ type groupWriter struct {
 	bun    *bun.DB
 	conn   bun.Conn
 	queue  chan *job
+	log    *checkpointer
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -49,13 +50,13 @@ type job struct {
 	done  chan struct{}
 }
 
-func newGroupWriter(ctx context.Context, name string, of engine, b *bun.DB) (*groupWriter, error) {
+func newGroupWriter(ctx context.Context, name string, of engine, b *bun.DB, log *checkpointer) (*groupWriter, error) {
 	conn, err := b.Conn(ctx)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, log.close())
 	}
 	w := &groupWriter{
-		name: name, engine: of, bun: b, conn: conn,
+		name: name, engine: of, bun: b, conn: conn, log: log,
 		queue:      make(chan *job, groupSize),
 		closing:    make(chan struct{}),
 		stopped:    make(chan struct{}),
@@ -204,7 +205,7 @@ func (w *groupWriter) runTogether(jobs []*job) bool {
 		}
 		return false
 	}
-	if err := w.control("COMMIT"); err != nil {
+	if err := w.end(); err != nil {
 		w.rollback(jobs, w.failed("commit", err))
 	}
 	return true
@@ -263,9 +264,18 @@ func (w *groupWriter) runApart(jobs []*job) {
 	if !open {
 		return
 	}
-	if err := w.control("COMMIT"); err != nil {
+	if err := w.end(); err != nil {
 		w.rollback(began, w.failed("commit", err))
 	}
+}
+
+// end commits the transaction.
+func (w *groupWriter) end() error {
+	if err := w.control("COMMIT"); err != nil {
+		return err
+	}
+	w.log.committed(w.conn.Conn)
+	return nil
 }
 
 // control runs a statement that begins or ends something.
@@ -344,5 +354,5 @@ func (w *groupWriter) close() error {
 	for _, p := range w.controls {
 		failed = errors.Join(failed, p.Close())
 	}
-	return errors.Join(failed, w.conn.Close(), w.bun.Close())
+	return errors.Join(failed, w.log.close(), w.conn.Close(), w.bun.Close())
 }

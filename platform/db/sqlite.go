@@ -34,7 +34,7 @@ func OpenSQLite(ctx context.Context, name, path string, o Options) (*DB, error) 
 	e := &sqliteEngine{path: path}
 	w := sql.OpenDB(newConnector(path, writing))
 	w.SetMaxOpenConns(1)
-	if e.writer, err = newGroupWriter(ctx, name, e, bun.NewDB(w, sqlitedialect.New())); err != nil {
+	if e.writer, err = newGroupWriter(ctx, name, e, bun.NewDB(w, sqlitedialect.New()), newCheckpointer(path)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), w.Close())
 	}
 	count := o.Readers
@@ -157,9 +157,7 @@ func newConnector(path string, m mode) *connector {
 		"foreign_keys(ON)",
 		"temp_store(MEMORY)",
 		"cache_size(-8192)", // 8 MiB a connection at most
-		// 32 MiB of log: pages that change again and again, as the first and last of
-		// every index do, are copied into the file less often.
-		"wal_autocheckpoint(8000)",
+		"wal_autocheckpoint(" + checkpointAtCommit + ")",
 	}}
 	if m == writing {
 		q.Set("_txlock", "immediate")

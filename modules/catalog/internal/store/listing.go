@@ -152,31 +152,38 @@ var (
 		ON CONFLICT (scope, status, product) DO NOTHING`)
 )
 
-// listed is a place of a product in a list.
+// newListings are the places of products that are new in a transaction, list by
+// list: in the order of their key, where the products of each come in theirs.
+type newListings map[list][]listed
+
+// list is the part of a scope that has a status.
+type list struct {
+	scope  Scope
+	status string
+}
+
+// listed is a product's place in a list.
 type listed struct {
 	*listing
 	product int64
-	scope   Scope
 }
-
-// newListings are the places of products that are new in a transaction.
-type newListings struct{ rows []listed }
 
 type newListingsKey struct{}
 
 // addListings lists products that are new, before the commit: of all that a
 // transaction makes at once, a page of an index is written for many.
 func addListings(tx *db.Tx, products []*Product, places Places) {
-	n, begun := tx.Value(newListingsKey{}).(*newListings)
+	lists, begun := tx.Value(newListingsKey{}).(newListings)
 	if !begun {
-		n = &newListings{}
-		tx.Set(newListingsKey{}, n)
+		lists = newListings{}
+		tx.Set(newListingsKey{}, lists)
 		tx.BeforeCommit(listNew)
 	}
 	for _, p := range products {
 		l := listingOf(p)
 		for _, scope := range scopesOf(p, places) {
-			n.rows = append(n.rows, listed{&l, p.Number, scope})
+			at := list{scope, l.status}
+			lists[at] = append(lists[at], listed{&l, p.Number})
 		}
 	}
 }
@@ -184,24 +191,28 @@ func addListings(tx *db.Tx, products []*Product, places Places) {
 // listNew lists the products that were added so far. Whoever changes listings
 // has it done first.
 func listNew(ctx context.Context, tx *db.Tx) error {
-	n, some := tx.Value(newListingsKey{}).(*newListings)
-	if !some {
-		return nil
+	lists, _ := tx.Value(newListingsKey{}).(newListings)
+	rows := 0
+	for _, l := range lists {
+		rows += len(l)
 	}
-	rows := n.rows
-	n.rows = nil
-	// In the order of their key, so that one goes beside the other.
-	slices.SortStableFunc(rows, func(a, b listed) int { return cmp.Or(cmp.Compare(a.scope, b.scope), cmp.Compare(a.status, b.status)) })
-	for part := range slices.Chunk(rows, maxRows) {
-		args := make([]any, 0, 7*len(part))
-		for _, r := range part {
-			args = r.row(args, r.product, r.scope)
-		}
-		if err := insertNewListings.insert(ctx, tx, args); err != nil {
-			return err
+	room := func() []any { return make([]any, 0, 7*min(rows, maxRows)) }
+	args := room()
+	for _, at := range slices.SortedFunc(maps.Keys(lists), func(a, b list) int {
+		return cmp.Or(cmp.Compare(a.scope, b.scope), cmp.Compare(a.status, b.status))
+	}) {
+		for _, l := range lists[at] {
+			if args = l.row(args, l.product, at.scope); len(args) == 7*maxRows {
+				if err := insertNewListings.insert(ctx, tx, args); err != nil {
+					return err
+				}
+				rows -= maxRows
+				args = room() // what is inserted later keeps the others
+			}
 		}
 	}
-	return nil
+	clear(lists)
+	return insertNewListings.insert(ctx, tx, args)
 }
 
 // relist brings the listings of a product from what it was to what it is. In

@@ -22,7 +22,6 @@ const (
 type checkpointer struct {
 	conn    *sql.DB
 	wake    chan struct{}
-	seen    int // pages that had been written when it was last woken
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
@@ -40,19 +39,20 @@ func newCheckpointer(path string) *checkpointer {
 }
 
 // committed tells of a commit on the connection that writes. Only its writer
-// calls it.
+// calls it. SQLite counts the pages, in 31 bits: it begins anew each time.
 func (c *checkpointer) committed(writer *sql.Conn) {
 	_ = writer.Raw(func(conn any) error { // which fails only where the connection is closed
-		written, _, err := conn.(sqlite.DBStatus).Status(sqlite.DBStatusCacheWrite, false)
-		if err != nil || written-c.seen < checkpointPages {
+		status := conn.(sqlite.DBStatus)
+		written, _, err := status.Status(sqlite.DBStatusCacheWrite, false)
+		if err != nil || written < checkpointPages {
 			return err
 		}
-		c.seen = written
 		select {
 		case c.wake <- struct{}{}:
 		default: // it is about to begin anyway
 		}
-		return nil
+		_, _, err = status.Status(sqlite.DBStatusCacheWrite, true)
+		return err
 	})
 }
 

@@ -12,9 +12,9 @@ import (
 	"stoa/platform/db"
 )
 
-// checkpointed tells how many pages the log has, and how many of them have been
-// copied into the file (https://www.sqlite.org/pragma.html#pragma_wal_checkpoint).
 var (
+	// checkpointed tells how many pages the log has, and how many of them have been
+	// copied into the file (https://www.sqlite.org/pragma.html#pragma_wal_checkpoint).
 	checkpointed = db.NewStatement(`PRAGMA wal_checkpoint(NOOP)`)
 	insertLong   = db.NewStatement(`INSERT INTO vals (j) VALUES ($1)`)
 )

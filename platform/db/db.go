@@ -5,7 +5,8 @@
 // On SQLite (pure Go, a file a module) one connection writes and a pool reads.
 // Writers that come at the same time share one transaction and one fsync
 // (group commit); one that fails takes nothing of the others with it, for they are
-// run again with a savepoint each.
+// run again with a savepoint each. The write-ahead log is copied into the file on
+// another connection (checkpoints), so that no commit waits for that.
 //
 // On PostgreSQL (a schema a module, and a role that sees no other) each writer
 // has a transaction of its own, and several processes may have the same schema.

@@ -26,7 +26,8 @@ type groupWriter struct {
 	bun    *bun.DB
 	conn   bun.Conn
 	queue  chan *job
-	log    *checkpointer
+
+	checkpoints *checkpointer
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -50,13 +51,13 @@ type job struct {
 	done  chan struct{}
 }
 
-func newGroupWriter(ctx context.Context, name string, of engine, b *bun.DB, log *checkpointer) (*groupWriter, error) {
+func newGroupWriter(ctx context.Context, name string, of engine, b *bun.DB, c *checkpointer) (*groupWriter, error) {
 	conn, err := b.Conn(ctx)
 	if err != nil {
-		return nil, errors.Join(err, log.close())
+		return nil, errors.Join(err, c.close())
 	}
 	w := &groupWriter{
-		name: name, engine: of, bun: b, conn: conn, log: log,
+		name: name, engine: of, bun: b, conn: conn, checkpoints: c,
 		queue:      make(chan *job, groupSize),
 		closing:    make(chan struct{}),
 		stopped:    make(chan struct{}),
@@ -274,7 +275,7 @@ func (w *groupWriter) end() error {
 	if err := w.control("COMMIT"); err != nil {
 		return err
 	}
-	w.log.committed(w.conn.Conn)
+	w.checkpoints.committed(w.conn.Conn)
 	return nil
 }
 
@@ -354,5 +355,5 @@ func (w *groupWriter) close() error {
 	for _, p := range w.controls {
 		failed = errors.Join(failed, p.Close())
 	}
-	return errors.Join(failed, w.log.close(), w.conn.Close(), w.bun.Close())
+	return errors.Join(failed, w.checkpoints.close(), w.conn.Close(), w.bun.Close())
 }

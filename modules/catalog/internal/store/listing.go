@@ -153,7 +153,7 @@ var (
 )
 
 // newListings are the places of products that are new in a transaction, list by
-// list: in the order of their key, where the products of each come in theirs.
+// list, each in the order of the products' numbers.
 type newListings map[list][]listed
 
 // list is the part of a scope that has a status.
@@ -198,6 +198,7 @@ func listNew(ctx context.Context, tx *db.Tx) error {
 	}
 	room := func() []any { return make([]any, 0, 7*min(rows, maxRows)) }
 	args := room()
+	// In the order of their key, so that one goes beside the other.
 	for _, at := range slices.SortedFunc(maps.Keys(lists), func(a, b list) int {
 		return cmp.Or(cmp.Compare(a.scope, b.scope), cmp.Compare(a.status, b.status))
 	}) {

@@ -21,7 +21,6 @@ func crash() []promise {
 	return []promise{
 		{"orders survive kill -9 at random moments", ordersSurvive},
 		{"an import survives kill -9", importSurvives},
-		{"an order that was under way is decided after a restart", underWaySurvives},
 	}
 }
 

@@ -17,7 +17,6 @@ func payment() []promise {
 		{"a payment that fails twice confirms and charges once", func(t *testing.T, w *world) { paid(t, w, "tok_flaky") }},
 		{"a declined payment rejects", func(t *testing.T, w *world) { refused(t, w, "tok_decline") }},
 		{"insufficient funds reject", func(t *testing.T, w *world) { refused(t, w, "tok_insufficient_funds") }},
-		{"a payment that never answers rejects in time", neverAnswers},
 		{"a payment is shown to staff", showsPayment},
 	}
 }

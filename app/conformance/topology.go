@@ -89,6 +89,11 @@ func Run(t *testing.T, topology Topology) {
 			t.Parallel()
 			hold(t, w, further, slices.Concat(demo(), crash(), expiries()))
 		})
+		// Those that wait for most of their time take nobody's place.
+		t.Run("long waits", func(t *testing.T) {
+			t.Parallel()
+			hold(t, w, make(chan struct{}, len(longWaits())), longWaits())
+		})
 		// Those that are held one after the other by one shop that is not the others'.
 		for name, of := range map[string]struct {
 			set      []string
@@ -110,6 +115,14 @@ func Run(t *testing.T, topology Topology) {
 	t.Run("afterwards", func(t *testing.T) {
 		hold(t, w, nil, aftermath())
 	})
+}
+
+// longWaits are what takes half a minute and more to come true, and little else.
+func longWaits() []promise {
+	return []promise{
+		{"a payment that never answers rejects in time", neverAnswers},
+		{"an order that was under way is decided after a restart", underWaySurvives},
+	}
 }
 
 // expiries are what lasts no longer than it says.

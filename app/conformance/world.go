@@ -149,13 +149,19 @@ func (w *world) stock(t testing.TB, sku string) (onHand, reserved, available int
 // wantStock holds the stock of a SKU to numbers, and the ledger to them.
 func (w *world) wantStock(t testing.TB, sku string, onHand, reserved int64) {
 	t.Helper()
-	has, held, _ := w.stock(t, sku)
+	has, held, moved := w.books(t, sku)
 	require.Equal(t, [2]int64{onHand, reserved}, [2]int64{has, held}, "on hand and reserved of %s", sku)
-	var sum int64
+	require.Equal(t, onHand, moved, "the sum of the movements of %s is what is on hand", sku)
+}
+
+// books reads what there is of a SKU, and the sum of its movements.
+func (w *world) books(t testing.TB, sku string) (onHand, reserved, moved int64) {
+	t.Helper()
+	onHand, reserved, _ = w.stock(t, sku)
 	for _, m := range all[Movement](t, w.staff, "/inventory/"+sku+"/movements", nil) {
-		sum += m.Quantity
+		moved += m.Quantity
 	}
-	require.Equal(t, onHand, sum, "the sum of the movements of %s is what is on hand", sku)
+	return onHand, reserved, moved
 }
 
 // home is where orders of the suite go.

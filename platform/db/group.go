@@ -122,9 +122,11 @@ func (w *groupWriter) run() {
 			return
 		}
 		// Those who are about to come are let come: what they share is the dearest.
+		// Other processes are, too, where a shop is split and its machine is busy.
 		for waiting := -1; waiting < len(w.queue); {
 			waiting = len(w.queue)
 			runtime.Gosched()
+			yield()
 		}
 	more:
 		for len(group) < groupSize {

@@ -28,12 +28,13 @@
 // they make. Text that is not UTF-8 is refused. Nil and empty lists stay apart.
 //
 // Two drivers carry calls. http sends them straight to an instance that the
-// directory knows, on a private listener. nats sends them through the broker,
-// which hands each to one instance of the module (queue group), for networks
-// where only the broker can be reached. They differ in what they notice: of a
-// caller that has died, http ends the call, where nats has it go on until its
-// time is over; of an instance that has died, http tells at once, where over
-// nats its callers wait out their time.
+// directory knows, on a private listener; those from one process to an instance
+// share a connection, on which no answer waits for another. nats sends them
+// through the broker, which hands each to one instance of the module (queue
+// group), for networks where only the broker can be reached. They differ in what
+// they notice: of a caller that has died, http ends the call, where nats has it go
+// on until its time is over; of an instance that has died, http tells at once,
+// where over nats its callers wait out their time.
 //
 // Only methods that are declared idempotent are called again when it is not
 // known whether they were carried out; a call that certainly was not begun is

@@ -22,7 +22,8 @@ import (
 // is made at once or not at all.
 const dialWithin = time.Second
 
-// httpTransport carries calls straight to instances. It keeps its connections
+// httpTransport carries calls straight to instances. Most share a connection; what
+// is large, and what an instance wants otherwise, has one for itself. It keeps these
 // itself, rather than by fasthttp's client, so that the end of a call's context
 // ends its connection, by which the instance notices that nobody waits; and so
 // that a call is never sent on a connection that the instance has closed.
@@ -30,6 +31,7 @@ type httpTransport struct {
 	clock  clock.Clock
 	dialer net.Dialer
 	most   int // idle connections to an instance
+	shared *sharedConns
 
 	mu     sync.Mutex
 	closed bool
@@ -45,11 +47,12 @@ type conn struct {
 }
 
 func newHTTPTransport(c clock.Clock, most int) *httpTransport {
-	return &httpTransport{clock: c, most: most, idle: map[string][]*conn{}, used: map[*conn]struct{}{}}
+	return &httpTransport{clock: c, most: most, shared: newSharedConns(c), idle: map[string][]*conn{}, used: map[*conn]struct{}{}}
 }
 
 // Close closes every connection.
 func (t *httpTransport) Close() error {
+	t.shared.close()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
@@ -70,12 +73,17 @@ func (t *httpTransport) RoundTrip(ctx context.Context, to directory.Instance, c 
 	if len(c.Body) > maxBody {
 		return Reply{}, ErrTooLarge.With("the request of %s.%s has %d bytes; %d are possible", c.Module, c.Method, len(c.Body), maxBody)
 	}
+	if len(c.Body) <= maxShared && to.RPC != "" {
+		if reply, err := t.shared.call(ctx, to.RPC, c); !errors.Is(err, errPlain) {
+			return reply, err
+		}
+	}
 	req := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(req)
 	req.Header.SetMethod(http.MethodPost)
 	req.SetRequestURI(pathCall + c.Module + "/" + c.Method)
 	req.Header.SetContentType(contentType)
-	req.Header.Set(headerTimeout, timeLeft(ctx))
+	req.Header.Set(headerTimeout, formatTimeLeft(ctx))
 	if c.TraceParent != "" {
 		req.Header.Set(headerTraceParent, c.TraceParent)
 	}

@@ -37,8 +37,13 @@ type httpListener struct {
 	stopWatch context.CancelFunc
 	watching  sync.WaitGroup
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool // whether a call of it is answered right now
+	sharing sync.WaitGroup // connections that calls share
+	workers workers
+
+	mu       sync.Mutex
+	conns    map[net.Conn]bool // whether a call of it is answered right now
+	shared   map[*sharedPeer]struct{}
+	draining bool
 }
 
 func listenHTTP(ctx context.Context, s *Server) (*httpListener, error) {
@@ -47,7 +52,8 @@ func listenHTTP(ctx context.Context, s *Server) (*httpListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rpc.addr: %w", err)
 	}
-	h := &httpListener{server: s, listener: l, watch: newWatch(s.deps.Clock), conns: map[net.Conn]bool{}}
+	h := &httpListener{server: s, listener: l, watch: newWatch(s.deps.Clock), conns: map[net.Conn]bool{}, shared: map[*sharedPeer]struct{}{}}
+	h.workers.init()
 	h.http = &fasthttp.Server{
 		Handler: h.handle, ErrorHandler: h.misread, Logger: silent{}, ConnState: h.connState,
 		ReadTimeout: readWithin, WriteTimeout: writeWithin, IdleTimeout: idleWithin,
@@ -81,11 +87,24 @@ func (h *httpListener) serve() error {
 func (h *httpListener) drain(ctx context.Context) error {
 	// Who has not sent a whole call by then is not waited for.
 	silent := time.AfterFunc(silence, func() { h.breakOff(false) })
+	h.goAway()
 	err := h.http.ShutdownWithContext(ctx)
 	_ = h.listener.Close() // where it never served
+	answered := make(chan struct{})
+	go func() {
+		h.sharing.Wait()
+		h.workers.wait()
+		close(answered)
+	}()
+	select {
+	case <-answered:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
 	silent.Stop()
 	if ctx.Err() != nil {
 		h.breakOff(true)
+		<-answered // the contexts of calls have ended with ctx
 	}
 	h.stopWatch()
 	h.watching.Wait()
@@ -107,6 +126,19 @@ func (h *httpListener) breakOff(all bool) {
 		if all || !answering {
 			_ = c.Close() // it is of no further use either way
 		}
+	}
+	for p := range h.shared {
+		p.breakOff(all)
+	}
+}
+
+// goAway has callers send nothing more on connections that they share.
+func (h *httpListener) goAway() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.draining = true
+	for p := range h.shared {
+		p.goAway()
 	}
 }
 
@@ -145,6 +177,11 @@ func (h *httpListener) handle(c *fasthttp.RequestCtx) {
 	h.conns[c.Conn()] = true // until it is idle again
 	h.mu.Unlock()
 	path := string(c.Path())
+	if path == pathShared && c.IsGet() && c.Request.Header.ConnectionUpgrade() && string(c.Request.Header.Peek(fasthttp.HeaderUpgrade)) == sharedProtocol {
+		c.HijackSetNoResponse(true)
+		c.Hijack(h.share)
+		return
+	}
 	if rest, ok := strings.CutPrefix(path, pathDocument); ok && c.IsGet() {
 		module, name, _ := strings.Cut(rest, "/")
 		reply, kind := h.server.document(h.server.base, module, name)

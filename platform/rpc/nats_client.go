@@ -21,7 +21,7 @@ func (*natsTransport) Close() error { return nil }
 func (t *natsTransport) RoundTrip(ctx context.Context, _ directory.Instance, c *Call) (Reply, error) {
 	m := nats.NewMsg(subjectCall + c.Module + "." + c.Method)
 	m.Header.Set(headerCall, c.ID)
-	m.Header.Set(headerTimeout, timeLeft(ctx))
+	m.Header.Set(headerTimeout, formatTimeLeft(ctx))
 	if c.TraceParent != "" {
 		m.Header.Set(headerTraceParent, c.TraceParent)
 	}

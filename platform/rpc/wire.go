@@ -67,12 +67,16 @@ const (
 const longest = time.Hour
 
 // timeLeft tells how long a context still runs, as it is sent.
-func timeLeft(ctx context.Context) string {
+func timeLeft(ctx context.Context) time.Duration {
 	left := longest
 	if deadline, ok := ctx.Deadline(); ok {
 		left = min(deadline.Sub(clock.System().Now()), longest) // deadlines are in real time
 	}
-	return strconv.FormatInt(max(left.Microseconds(), 1), 10)
+	return max(left, time.Microsecond)
+}
+
+func formatTimeLeft(ctx context.Context) string {
+	return strconv.FormatInt(timeLeft(ctx).Microseconds(), 10)
 }
 
 func parseTimeLeft(text string) (time.Duration, error) {

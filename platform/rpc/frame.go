@@ -1,0 +1,282 @@
+package rpc
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+
+	"stoa/platform/clock"
+)
+
+// Calls to an instance share a connection, so that what several send at about
+// the same time goes out in one write, and answers come as they are ready. It
+// begins as a request of HTTP/1.1 for another protocol (RFC 9110 §7.8), which who
+// does not know it answers otherwise; calls then go one to a connection. After
+// that both sides send frames:
+//
+//	length   4 bytes, most significant first, of all that follows
+//	kind     1 byte
+//	id       of the call, uvarint
+//	...      by kind
+//
+//	call     time left in µs, uvarint; module, method, trace and request id, each
+//	         a length as uvarint and its bytes; the request
+//	reply    status, uvarint; the answer
+//	cancel   nothing: the caller has given up
+//	go away  nothing, id 0: the instance is about to stop and is to be sent no
+//	         more; what came is answered
+const (
+	pathShared     = "/shared"
+	sharedProtocol = "stoa-calls/1"
+)
+
+const (
+	frameCall byte = iota + 1
+	frameReply
+	frameCancel
+	frameGoAway
+)
+
+const (
+	// maxShared is the largest request that shares a connection; those behind a
+	// larger one would wait for it.
+	maxShared = 64 << 10
+	// frameMargin is more than what a frame has beside its body.
+	frameMargin = 4 << 10
+	// keptFrames is how much room is kept for the frames to come.
+	keptFrames = 1 << 20
+	// maxUnsent is how many bytes of answers may wait for who does not take them.
+	maxUnsent = 1 << 20
+)
+
+var errFrame = errors.New("what came is no frame of a call")
+
+// beginFrame begins a frame; endFrame, with where it began, completes it.
+func beginFrame(b []byte, kind byte, id uint64) (_ []byte, at int) {
+	at = len(b)
+	b = append(b, 0, 0, 0, 0, kind)
+	return binary.AppendUvarint(b, id), at
+}
+
+func endFrame(b []byte, at int) []byte {
+	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-4))
+	return b
+}
+
+func appendText(b []byte, text string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+func appendCall(b []byte, id uint64, left time.Duration, c *Call) []byte {
+	b, at := beginFrame(b, frameCall, id)
+	b = binary.AppendUvarint(b, uint64(left.Microseconds()))
+	for _, text := range [...]string{c.Module, c.Method, c.TraceParent, c.RequestID} {
+		b = appendText(b, text)
+	}
+	return endFrame(append(b, c.Body...), at)
+}
+
+func appendReply(b []byte, id uint64, r Reply) []byte {
+	b, at := beginFrame(b, frameReply, id)
+	b = binary.AppendUvarint(b, uint64(r.Status))
+	return endFrame(append(b, r.Body...), at)
+}
+
+// appendBare adds a frame that has nothing but its kind and id.
+func appendBare(b []byte, kind byte, id uint64) []byte {
+	b, at := beginFrame(b, kind, id)
+	return endFrame(b, at)
+}
+
+// frame is one that came. rest is its own.
+type frame struct {
+	kind byte
+	id   uint64
+	rest []byte
+}
+
+// readFrame reads a frame of at most so many bytes.
+func readFrame(r *bufio.Reader, most int) (frame, error) {
+	head, err := r.Peek(4)
+	if err != nil {
+		return frame{}, err
+	}
+	length := int(binary.BigEndian.Uint32(head))
+	if length < 2 || length > most {
+		return frame{}, fmt.Errorf("%w: %d bytes", errFrame, length)
+	}
+	_, _ = r.Discard(4) // was seen
+	b := make([]byte, length)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return frame{}, err
+	}
+	f := frame{kind: b[0], rest: b[1:]}
+	f.id, err = f.number()
+	return f, err
+}
+
+// number takes a number off what is left of a frame.
+func (f *frame) number() (uint64, error) {
+	v, n := binary.Uvarint(f.rest)
+	if n <= 0 {
+		return 0, errFrame
+	}
+	f.rest = f.rest[n:]
+	return v, nil
+}
+
+// text takes a text off what is left of a frame.
+func (f *frame) text() (string, error) {
+	n, err := f.number()
+	if err != nil || n > uint64(len(f.rest)) {
+		return "", errFrame
+	}
+	text := string(f.rest[:n])
+	f.rest = f.rest[n:]
+	return text, nil
+}
+
+// call reads a call, and how much time it has.
+func (f *frame) call() (c Call, left time.Duration, err error) {
+	us, err := f.number()
+	if err != nil {
+		return Call{}, 0, err
+	}
+	for _, text := range [...]*string{&c.Module, &c.Method, &c.TraceParent, &c.RequestID} {
+		if *text, err = f.text(); err != nil {
+			return Call{}, 0, err
+		}
+	}
+	if us < 1 || us > uint64(longest.Microseconds()) {
+		return Call{}, 0, errFrame
+	}
+	c.Body = f.rest
+	return c, time.Duration(us) * time.Microsecond, nil
+}
+
+// reply reads an answer.
+func (f *frame) reply() (Reply, error) {
+	status, err := f.number()
+	if err != nil || status > 999 {
+		return Reply{}, errFrame
+	}
+	return Reply{int(status), f.rest}, nil
+}
+
+// frames sends frames over a connection, those that come while others are being
+// sent together.
+type frames struct {
+	conn net.Conn
+	wake chan struct{} // there is something to look at
+	// done tells, with mu held, whether all is over once nothing is left to send.
+	done func() bool
+
+	mu    sync.Mutex
+	moved sync.Cond // something was sent, or all is over
+	out   []byte    // to be sent
+	spare []byte
+	over  bool
+	// Bytes, of all that was ever to be sent: in all, those that the connection was
+	// given, and those that it took.
+	queued, given, taken int64
+
+	extended time.Time // when the deadline for writing was moved on; the writer's
+}
+
+func (f *frames) init(conn net.Conn, done func() bool) {
+	f.conn, f.wake, f.done = conn, make(chan struct{}, 1), done
+	f.moved.L = &f.mu
+}
+
+// queue has out, which is what was to be sent already and more, sent. It tells
+// where in all that is ever sent that ends. mu is held.
+func (f *frames) queue(out []byte) (end int64) {
+	f.queued += int64(len(out) - len(f.out))
+	f.out = out
+	f.look()
+	return f.queued
+}
+
+// look has the writer see whether there is something to do.
+func (f *frames) look() {
+	select {
+	case f.wake <- struct{}{}:
+	default: // it will
+	}
+}
+
+// finish has the writer end, whatever is left to send. mu is held.
+func (f *frames) finish() {
+	f.over = true
+	f.moved.Broadcast()
+	f.look()
+}
+
+// write sends until all is over, or sending fails, and closes the connection, by
+// which whoever reads it learns of that.
+func (f *frames) write() {
+	defer func() {
+		_ = f.conn.Close() // it is of no further use either way
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.finish() // nobody need wait for anything to be sent
+	}()
+	for range f.wake {
+		runtime.Gosched() // lets those come who are about to
+		for {
+			out, over := f.next()
+			if over {
+				return
+			}
+			if len(out) == 0 {
+				break
+			}
+			if !f.send(out) {
+				return
+			}
+		}
+	}
+}
+
+// next takes what is to be sent.
+func (f *frames) next() (out []byte, over bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.out) == 0 || f.over {
+		return nil, f.over || f.done()
+	}
+	out = f.out
+	f.out, f.spare = f.spare[:0], nil
+	f.given += int64(len(out))
+	return out, false
+}
+
+// send tells whether the connection took all.
+func (f *frames) send(out []byte) bool {
+	// The deadline is moved on now and then, not each time.
+	if now := clock.System().Now(); now.Sub(f.extended) >= writeWithin/10 {
+		f.extended = now
+		if f.conn.SetWriteDeadline(now.Add(writeWithin)) != nil {
+			return false
+		}
+	}
+	n, err := f.conn.Write(out)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.taken += int64(n)
+	if err != nil {
+		f.given = f.taken
+		return false
+	}
+	if cap(out) <= keptFrames {
+		f.spare = out
+	}
+	f.moved.Broadcast()
+	return true
+}

@@ -116,6 +116,7 @@ func instance(t *testing.T, c clock.Clock) (*rpc.Client, <-chan *peer) {
 			if err != nil {
 				return
 			}
+			_ = conn.SetDeadline(time.Now().Add(20 * time.Second)) // so that what does not come fails a test
 			p := &peer{conn, bufio.NewReader(conn)}
 			if _, err := http.ReadRequest(p.r); err != nil {
 				t.Errorf("what came is no request: %v", err)
@@ -288,15 +289,19 @@ func TestAConnectionThatIsSilentIsUsedNoMore(t *testing.T) {
 	client, peers := instance(t, fake)
 	var p *peer
 	late := func() (id uint64) {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		_, err := place.Call(ctx, client, ask{})
-		require.ErrorIs(t, err, errs.ErrTimeout)
+		ctx := due{t.Context(), make(chan struct{})}
+		came := make(chan error, 1)
+		go func() {
+			_, err := place.Call(ctx, client, ask{})
+			came <- err
+		}()
 		if p == nil {
 			p = <-peers
 		}
 		kind, id, _ := p.next(t)
 		require.Equal(t, kindCall, kind)
+		close(ctx.over)
+		require.ErrorIs(t, <-came, errs.ErrTimeout)
 		kind, cancelled, _ := p.next(t)
 		require.Equal(t, kindCancel, kind)
 		require.Equal(t, id, cancelled)
@@ -320,6 +325,23 @@ func TestAConnectionThatIsSilentIsUsedNoMore(t *testing.T) {
 	p = nil
 	_ = late()
 	_ = p.Close()
+}
+
+// due is a context whose time is up when a test says so.
+type due struct {
+	context.Context
+	over chan struct{}
+}
+
+func (d due) Done() <-chan struct{} { return d.over }
+
+func (d due) Err() error {
+	select {
+	case <-d.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
 }
 
 func TestAConnectionThatHasLongBeenIdleIsUsedNoMore(t *testing.T) {
@@ -434,8 +456,10 @@ func TestACallerThatIsSlowHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	l := rpctest.New(t, rpc.DriverHTTP)
 	l.Config.MaxCalls = 64
+	var answered atomic.Int64
 	l.Start(t, func(s *rpc.Server) {
 		echo.Handle(s, func(_ context.Context, a ask) (ask, error) {
+			answered.Add(1)
 			a.List = []string{strings.Repeat("x", int(a.Count))}
 			return a, nil
 		})
@@ -450,12 +474,35 @@ func TestACallerThatIsSlowHoldsUpNobody(t *testing.T) {
 		require.Less(t, id, uint64(1<<20))
 		_, err = greedy.Write(called(id, "shelf", "Echo", `{"count":100000}`+strings.Repeat(" ", 4000)))
 	}
+	require.Less(t, answered.Load(), int64(1000), "what it does not take is not kept for it without end")
 	require.NoError(t, <-calling(t, l.Client, echo, ask{Text: "a"}))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	began := time.Now()
 	_ = l.Server.Shutdown(ctx) // what is not taken may be broken off
 	require.Less(t, time.Since(began), 10*time.Second)
+}
+
+func TestTheCallsOfACallerThatDiesEnd(t *testing.T) {
+	t.Parallel()
+	begun, ended := make(chan struct{}, 3), make(chan error, 3)
+	l := rpctest.New(t, rpc.DriverHTTP).Start(t, func(s *rpc.Server) {
+		slow.Handle(s, func(ctx context.Context, a ask) (ask, error) {
+			begun <- struct{}{}
+			<-ctx.Done()
+			ended <- context.Cause(ctx)
+			return a, ctx.Err()
+		})
+	})
+	p := share(t, l.Server)
+	for id := range uint64(3) {
+		p.say(t, called(id, "shelf", "Slow", "{}"))
+		<-begun
+	}
+	require.NoError(t, p.Close())
+	for range 3 {
+		require.ErrorContains(t, <-ended, "gone")
+	}
 }
 
 // A caller of another make that goes on sending while the server stops is turned
@@ -487,6 +534,9 @@ func TestCallsThatComeWhileAServerStopsAreTurnedAway(t *testing.T) {
 		}
 		require.EqualValues(t, 200, status)
 	}
+	p.say(t, called(1<<40, "shelf", "Echo", "{}"))
+	_, id, _ := p.next(t)
+	require.EqualValues(t, 1<<40, id, "it is turned away as well")
 	close(end)
 	_, id, rest := p.next(t)
 	require.EqualValues(t, 1, id)

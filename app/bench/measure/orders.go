@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"stoa/app/bench/limit"
 	"stoa/app/bench/report"
@@ -109,6 +110,32 @@ func (b *Bench) placing(ctx context.Context, name string, shop *rig.Shop, buyers
 	return rows, b.profile(ctx, name+"_alone", shop, alone.load)
 }
 
+const whatServer = "the same if nothing but PostgreSQL took time: processors ÷ its time for an order ÷ pgbench"
+
+// server measures what PostgreSQL takes of the processor for the shop's orders: how
+// many there could be on this machine if shop and buyers took nothing.
+func (b *Bench) server(ctx context.Context, g *report.Group, cluster *rig.Postgres, shop *rig.Shop, buyers []rig.Buyer, raw side) error {
+	distinct := b.asks(shop.Addr, len(buyers), own(ordersOf(buyers, false)), rig.Confirmed)
+	series, err := b.alternate(ctx, side{"orders that PostgreSQL alone has time for", "1/s", func(ctx context.Context) (float64, error) {
+		took, err := cluster.TimeOfOrders(ctx, func() error {
+			_, err := distinct.rate(ctx)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		return float64(runtime.NumCPU()) / took.Seconds(), nil
+	}}, raw)
+	if errors.Is(err, rig.ErrNoFigure) {
+		g.Rows = append(g.Rows, report.Skip("postgres.server", whatServer, "÷", nil, err.Error()))
+		return nil
+	}
+	if err == nil {
+		g.Rows = append(g.Rows, report.Ratio("postgres.server", whatServer, nil, series[0], series[1]))
+	}
+	return err
+}
+
 // ordersOf makes the order that each buyer places: two products of their own, or
 // one that all want and one of their own.
 func ordersOf(buyers []rig.Buyer, hot bool) [][]byte {
@@ -140,6 +167,7 @@ func postgres(ctx context.Context, b *Bench, g *report.Group) (err error) {
 			report.Skip("postgres.one_sku", whatOneSKU, "÷", goalOneSKU, why),
 			report.Skip("postgres.alone_p50", whatAloneP50, "ms", goalAloneP50, why),
 			report.Skip("postgres.alone_p99", whatAloneP99, "ms", goalAloneP99, why),
+			report.Skip("postgres.server", whatServer, "÷", nil, why),
 			report.Skip("postgres.rows", whatRows+"pgbench", "÷", nil, why),
 			report.Skip("postgres.steps", whatSteps+"pgbench", "÷", nil, why))
 		return nil
@@ -175,6 +203,9 @@ func postgres(ctx context.Context, b *Bench, g *report.Group) (err error) {
 	}
 	g.Rows = append(g.Rows, rows...)
 	if err != nil {
+		return err
+	}
+	if err := b.server(ctx, g, cluster, shop, buyers, raw); err != nil {
 		return err
 	}
 	if stop(&err, shop); err != nil {

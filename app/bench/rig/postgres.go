@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -181,14 +182,90 @@ func (p *Postgres) RawOrders(ctx context.Context, during time.Duration) (float64
 // written by the least that can, over as many connections as raw orders.
 func (p *Postgres) RawRows(ctx context.Context, steps int, warm, during time.Duration) (limit.Placed, error) {
 	asked := limit.Rows{Callers: RawClients, Steps: steps, Warm: warm, For: during, Files: rowsOf(func(file string) string { return strings.TrimSuffix(file, ".db") })}
-	counted, err := p.run(ctx, "", "psql", append([]string{"-At", "-c", "SELECT count(*) FROM orders.orders"}, p.client("stoa")...)...)
-	if err != nil {
-		return limit.Placed{}, err
-	}
-	if asked.Records, err = strconv.Atoi(strings.TrimSpace(counted.Output)); err != nil {
+	var err error
+	if asked.Records, err = p.orders(ctx); err != nil {
 		return limit.Placed{}, err
 	}
 	return p.rig.figure(ctx, "rows", p.URL, asked)
+}
+
+// orders counts those of a shop.
+func (p *Postgres) orders(ctx context.Context) (int, error) {
+	counted, err := p.run(ctx, "", "psql", append([]string{"-At", "-c", "SELECT count(*) FROM orders.orders"}, p.client("stoa")...)...)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(counted.Output))
+}
+
+// TimeOfOrders is how much of the processor the cluster takes for each of the
+// orders that are placed meanwhile, whatever it does for them. Error: ErrNoFigure.
+func (p *Postgres) TimeOfOrders(ctx context.Context, place func() error) (time.Duration, error) {
+	orders, err := p.orders(ctx)
+	if err != nil {
+		return 0, err
+	}
+	before, err := p.processor()
+	if err != nil {
+		return 0, err
+	}
+	if err := place(); err != nil {
+		return 0, err
+	}
+	after, err := p.processor()
+	if err != nil {
+		return 0, err
+	}
+	placed, err := p.orders(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if placed == orders {
+		return 0, errors.New("no order was placed")
+	}
+	return (after - before) / time.Duration(placed-orders), nil
+}
+
+// tick is the unit in which Linux tells times of processes (proc_pid_stat(5)).
+const tick = 10 * time.Millisecond
+
+// processor is what the cluster's processes have taken of the processor, those
+// that have ended included.
+func (p *Postgres) processor() (time.Duration, error) {
+	first := strconv.Itoa(p.cmd.Process.Pid)
+	files, _ := filepath.Glob("/proc/[0-9]*/stat") // none where there is no such thing
+	var ticks int64
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		// pid (name) state ppid ...: the name may hold anything, so fields are counted
+		// from its end.
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if len(fields) < 15 {
+			return 0, ErrNoFigure
+		}
+		times := fields[11:13] // of itself, user and system
+		switch first {
+		case filepath.Base(filepath.Dir(file)):
+			times = fields[11:15] // and of children that have ended
+		case fields[1]:
+		default:
+			continue
+		}
+		for _, spent := range times {
+			n, err := strconv.ParseInt(spent, 10, 64)
+			if err != nil {
+				return 0, ErrNoFigure
+			}
+			ticks += n
+		}
+	}
+	if ticks == 0 {
+		return 0, ErrNoFigure
+	}
+	return time.Duration(ticks) * tick, nil
 }
 
 // FillPostgres makes a shop on the cluster: an admin and the made catalogue of n

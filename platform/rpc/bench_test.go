@@ -18,9 +18,9 @@ import (
 )
 
 // BenchmarkCall makes calls of some 400 bytes from 32 callers at once, both ends
-// in this process, over each driver. "bare" is the least that a call over HTTP
-// could cost: fasthttp's requests and server and as many bytes, without names,
-// deadlines, retries or JSON.
+// in this process, over each driver. "bare" is the least that a call with a
+// connection for itself could cost: fasthttp's requests and server and as many
+// bytes, without names, deadlines, retries or JSON.
 func BenchmarkCall(b *testing.B) {
 	asked := ask{Text: fmt.Sprintf("%0300d", 1), Count: 7, List: []string{"a", "b"}}
 	for _, driver := range rpctest.Drivers {

@@ -55,6 +55,11 @@ const (
 	maxUnsent = 1 << 20
 )
 
+// sharable tells whether a call fits into a frame.
+func sharable(c *Call) bool {
+	return len(c.Body) <= maxShared && len(c.Module)+len(c.Method)+len(c.TraceParent)+len(c.RequestID) <= frameMargin/2
+}
+
 var errFrame = errors.New("what came is no frame of a call")
 
 // beginFrame begins a frame; endFrame, with where it began, completes it.

@@ -73,7 +73,7 @@ func (t *httpTransport) RoundTrip(ctx context.Context, to directory.Instance, c 
 	if len(c.Body) > maxBody {
 		return Reply{}, ErrTooLarge.With("the request of %s.%s has %d bytes; %d are possible", c.Module, c.Method, len(c.Body), maxBody)
 	}
-	if len(c.Body) <= maxShared && to.RPC != "" {
+	if to.RPC != "" && sharable(c) {
 		if reply, err := t.shared.call(ctx, to.RPC, c); !errors.Is(err, errPlain) {
 			return reply, err
 		}

@@ -30,12 +30,12 @@ func (h *httpListener) share(conn net.Conn) {
 	}
 	p := &sharedPeer{listener: h, calls: map[uint64]context.CancelCauseFunc{}}
 	p.init(raw, p.answered)
-	p.ctx, p.cancel = context.WithCancelCause(h.server.base)
 	h.mu.Lock()
 	if h.draining {
 		h.mu.Unlock()
 		return // it was told nothing, and sends nothing
 	}
+	p.ctx, p.cancel = context.WithCancelCause(h.server.base)
 	h.shared[p] = struct{}{}
 	h.sharing.Add(1)
 	h.mu.Unlock()

@@ -22,6 +22,7 @@ import (
 	"stoa/platform/errs"
 	"stoa/platform/rpc"
 	"stoa/platform/rpc/rpctest"
+	"stoa/platform/telemetry"
 )
 
 // Kinds of frames.
@@ -212,6 +213,9 @@ func TestWhatIsLargeHasAConnectionForItself(t *testing.T) {
 	for _, size := range []int{60 << 10, 64 << 10, 65 << 10, 2 << 20} {
 		require.NoError(t, <-calling(t, l.Client, echo, ask{Text: strings.Repeat("x", size)}), size)
 	}
+	ctx := telemetry.WithRequest(t.Context(), strings.Repeat("r", 3000))
+	_, err := echo.Call(ctx, l.Client, ask{})
+	require.NoError(t, err)
 }
 
 // An instance that knows nothing of it, such as one of an older version, is asked

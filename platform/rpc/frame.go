@@ -6,12 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"runtime"
-	"sync"
 	"time"
-
-	"stoa/platform/clock"
 )
 
 // Calls to an instance share a connection, so that what several send at about
@@ -49,10 +44,6 @@ const (
 	maxShared = 64 << 10
 	// frameMargin is more than what a frame has beside its body.
 	frameMargin = 4 << 10
-	// keptFrames is how much room is kept for the frames to come.
-	keptFrames = 1 << 20
-	// maxUnsent is how many bytes of answers may wait for who does not take them.
-	maxUnsent = 1 << 20
 )
 
 // sharable tells whether a call fits into a frame.
@@ -172,116 +163,4 @@ func (f *frame) reply() (Reply, error) {
 		return Reply{}, errFrame
 	}
 	return Reply{int(status), f.rest}, nil
-}
-
-// frames sends frames over a connection, those that come while others are being
-// sent together.
-type frames struct {
-	conn net.Conn
-	wake chan struct{} // there is something to look at
-	// done tells, with mu held, whether all is over once nothing is left to send.
-	done func() bool
-
-	mu    sync.Mutex
-	moved sync.Cond // something was sent, or all is over
-	out   []byte    // to be sent
-	spare []byte
-	over  bool
-	// Bytes, of all that was ever to be sent: in all, those that the connection was
-	// given, and those that it took.
-	queued, given, taken int64
-
-	extended time.Time // when the deadline for writing was moved on; the writer's
-}
-
-func (f *frames) init(conn net.Conn, done func() bool) {
-	f.conn, f.wake, f.done = conn, make(chan struct{}, 1), done
-	f.moved.L = &f.mu
-}
-
-// queue has out, which is what was to be sent already and more, sent. It tells
-// where in all that is ever sent that ends. mu is held.
-func (f *frames) queue(out []byte) (end int64) {
-	f.queued += int64(len(out) - len(f.out))
-	f.out = out
-	f.look()
-	return f.queued
-}
-
-// look has the writer see whether there is something to do.
-func (f *frames) look() {
-	select {
-	case f.wake <- struct{}{}:
-	default: // it will
-	}
-}
-
-// finish has the writer end, whatever is left to send. mu is held.
-func (f *frames) finish() {
-	f.over = true
-	f.moved.Broadcast()
-	f.look()
-}
-
-// write sends until all is over, or sending fails, and closes the connection, by
-// which whoever reads it learns of that.
-func (f *frames) write() {
-	defer func() {
-		_ = f.conn.Close() // it is of no further use either way
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.finish() // nobody need wait for anything to be sent
-	}()
-	for range f.wake {
-		runtime.Gosched() // lets those come who are about to
-		for {
-			out, over := f.next()
-			if over {
-				return
-			}
-			if len(out) == 0 {
-				break
-			}
-			if !f.send(out) {
-				return
-			}
-		}
-	}
-}
-
-// next takes what is to be sent.
-func (f *frames) next() (out []byte, over bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.out) == 0 || f.over {
-		return nil, f.over || f.done()
-	}
-	out = f.out
-	f.out, f.spare = f.spare[:0], nil
-	f.given += int64(len(out))
-	return out, false
-}
-
-// send tells whether the connection took all.
-func (f *frames) send(out []byte) bool {
-	// The deadline is moved on now and then, not each time.
-	if now := clock.System().Now(); now.Sub(f.extended) >= writeWithin/10 {
-		f.extended = now
-		if f.conn.SetWriteDeadline(now.Add(writeWithin)) != nil {
-			return false
-		}
-	}
-	n, err := f.conn.Write(out)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.taken += int64(n)
-	if err != nil {
-		f.given = f.taken
-		return false
-	}
-	if cap(out) <= keptFrames {
-		f.spare = out
-	}
-	f.moved.Broadcast()
-	return true
 }

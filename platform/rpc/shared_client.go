@@ -203,7 +203,7 @@ func (s *sharedConns) drop(c *sharedConn) {
 
 // sharedConn is a connection to an instance that calls share.
 type sharedConn struct {
-	frames // its mu guards what follows
+	frameWriter // its mu guards what follows
 
 	conns  *sharedConns
 	addr   string

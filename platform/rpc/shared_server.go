@@ -6,13 +6,12 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // sharedPeer answers calls that share a connection.
 type sharedPeer struct {
-	frames // its mu guards what follows
+	frameWriter // its mu guards what follows
 
 	listener *httpListener
 	ctx      context.Context // of what came over the connection
@@ -122,6 +121,9 @@ func (p *sharedPeer) begin(id uint64, left time.Duration, c *Call) {
 	})
 }
 
+// maxUnsent is how many bytes of answers may wait for who does not take them.
+const maxUnsent = 1 << 20
+
 // reply sends an answer. Where too much waits to be taken by the caller, it waits,
 // too.
 func (p *sharedPeer) reply(id uint64, r Reply) {
@@ -155,52 +157,4 @@ func (p *sharedPeer) breakOff(now bool) {
 		return
 	}
 	p.look()
-}
-
-// workers do what they are given, all at once. They are kept for what comes next,
-// for their stacks have grown by then.
-type workers struct {
-	jobs    chan func()
-	over    chan struct{}
-	end     func() // closes over
-	working sync.WaitGroup
-	resting atomic.Int64
-}
-
-// mostResting is how many wait for something to do.
-const mostResting = 64
-
-func (w *workers) init() {
-	w.jobs, w.over = make(chan func()), make(chan struct{})
-	w.end = sync.OnceFunc(func() { close(w.over) })
-}
-
-func (w *workers) do(job func()) {
-	select {
-	case w.jobs <- job:
-	default:
-		w.working.Go(func() { w.work(job) })
-	}
-}
-
-func (w *workers) work(job func()) {
-	for {
-		job()
-		if w.resting.Add(1) > mostResting {
-			w.resting.Add(-1)
-			return
-		}
-		select {
-		case job = <-w.jobs:
-			w.resting.Add(-1)
-		case <-w.over:
-			return
-		}
-	}
-}
-
-// wait waits until all is done. Nothing is given to do any more.
-func (w *workers) wait() {
-	w.end()
-	w.working.Wait()
 }
